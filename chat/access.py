@@ -1,0 +1,61 @@
+"""The one door from (user, id) to object. A stranger gets 404, whatever the path."""
+
+from uuid import UUID
+
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
+from django.http import Http404, HttpRequest
+
+from chat.models import Conversation, Generation, Message
+
+
+def conversation_to_read(user_id: int | None, conversation_id: UUID) -> Conversation:
+    """A conversation that this user may read.
+
+    Raises:
+        Http404: there is none, it is another's, its owner deleted it, or the user is not active.
+    """
+    try:
+        return Conversation.objects.present().get(
+            pk=conversation_id, owner=user_id, owner__is_active=True
+        )
+    except Conversation.DoesNotExist:
+        raise Http404 from None
+
+
+def conversation_to_write(user_id: int | None, conversation_id: UUID) -> Conversation:
+    """A conversation that this user may change: for now, one that he may read.
+
+    Inside a transaction the row is locked, so that what is decided on it still holds at commit.
+    """
+    conversation = conversation_to_read(user_id, conversation_id)
+    Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
+    return conversation
+
+
+def generation_to_stop(conversation: Conversation) -> Generation | None:
+    """The running reply of a conversation that the caller may write."""
+    return conversation.generations.active().filter(purpose="reply").first()
+
+
+def message_to_write(conversation: Conversation, message_id: int) -> Message:
+    """A message of a conversation that the caller may write."""
+    try:
+        return conversation.messages.select_related("generation").get(pk=message_id)
+    except Message.DoesNotExist:
+        raise Http404 from None
+
+
+def is_taken(conversation_id: UUID) -> bool:
+    """Does a conversation of this id exist, whosever it is?"""
+    return Conversation.objects.filter(pk=conversation_id).exists()
+
+
+def user_of_session(session_key: str | None) -> int | None:
+    """The active user whose session this still is; None after sign-out or a new password."""
+    if not session_key:
+        return None
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    user = get_user(request)
+    return user.pk if user.is_authenticated and user.is_active else None

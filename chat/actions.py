@@ -1,0 +1,228 @@
+"""What a person does to a conversation: one function, one transaction, the doorbell on commit.
+
+Errors are ``Rejected``: a sentence for the person, who keeps what he typed.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.http import Http404
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from chat import access, doorbell, services
+from chat.models import Conversation, Generation, Message, Role, State, User
+from chat.models.conversation import TITLE_CHARS
+from chat.models.generation import ACTIVE
+
+
+class Rejected(Exception):
+    """The action was declined for a reason that the person can read and act on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An accepted message. ``created`` is False when the same form had been accepted before."""
+
+    message: Message
+    created: bool
+
+
+def send(
+    user: User,
+    conversation_id: UUID,
+    text: str,
+    key: str,
+    *,
+    may_create: bool,
+    request_id: str = "",
+) -> Sent:
+    """Append a message and queue the reply to it.
+
+    ``key`` is the form's idempotency key: sending the same one again changes nothing (I1).
+    ``may_create`` lets the first message make the conversation.
+
+    Raises:
+        Rejected: a reply is being written here, or the user has too many of them.
+        Http404: no such conversation for this user.
+    """
+    try:
+        with transaction.atomic():
+            return _send(user, conversation_id, text, key, may_create, request_id)
+    except IntegrityError:
+        # Somebody else's transaction was first: the same form again, or another send.
+        earlier = Message.objects.filter(
+            conversation=conversation_id, conversation__owner=user, send_key=key
+        ).first()
+        if earlier is not None:
+            return Sent(earlier, created=False)
+        if access.is_taken(conversation_id):
+            access.conversation_to_read(user.pk, conversation_id)
+        raise Rejected(_still_writing()) from None
+
+
+def _send(
+    user: User, conversation_id: UUID, text: str, key: str, may_create: bool, request_id: str
+) -> Sent:
+    now = timezone.now()
+    try:
+        conversation = access.conversation_to_write(user.pk, conversation_id)
+    except Http404:
+        if not may_create or access.is_taken(conversation_id):
+            raise
+        conversation = Conversation.objects.create(
+            id=conversation_id, owner=user, title=_first_words(text), active_at=now
+        )
+    earlier = conversation.messages.filter(send_key=key).first()
+    if earlier is not None:
+        return Sent(earlier, created=False)
+    _refuse_second_reply(conversation)
+    _refuse_too_many(user)
+    revision = conversation.bump()
+    message = conversation.messages.create(
+        parent_id=conversation.head_id,
+        role=Role.USER,
+        text=text,
+        send_key=key,
+        created_revision=revision,
+        revision=revision,
+    )
+    _queue_reply(conversation, message, revision, request_id)
+    conversation.active_at = now
+    conversation.save(update_fields=["active_at", "head"])
+    transaction.on_commit(partial(doorbell.ring_user, user.pk))
+    return Sent(message, created=True)
+
+
+def try_again(user: User, conversation_id: UUID, message_id: int, request_id: str = "") -> None:
+    """Write another reply beside one that failed or was cut short; the old one stays in the record.
+
+    Raises:
+        Rejected, Http404
+    """
+    try:
+        with transaction.atomic():
+            conversation = access.conversation_to_write(user.pk, conversation_id)
+            old = access.message_to_write(conversation, message_id)
+            if old.role != Role.ASSISTANT or old.parent is None:
+                raise Http404
+            _refuse_second_reply(conversation)
+            _refuse_too_many(user)
+            revision = conversation.bump()
+            conversation.branch_revision = revision
+            _queue_reply(conversation, old.parent, revision, request_id)
+            conversation.active_at = timezone.now()
+            conversation.save(update_fields=["active_at", "head", "branch_revision"])
+    except IntegrityError:
+        raise Rejected(_still_writing()) from None
+
+
+def stop(user: User, conversation_id: UUID) -> bool:
+    """Stop the reply that is being written; False if there is none."""
+    with transaction.atomic():
+        conversation = access.conversation_to_write(user.pk, conversation_id)
+        return _stop_running(conversation, "user")
+
+
+def rename(user: User, conversation_id: UUID, title: str) -> None:
+    with transaction.atomic():
+        conversation = access.conversation_to_write(user.pk, conversation_id)
+        conversation.title = title
+        conversation.titled_by_user = True
+        conversation.save(update_fields=["title", "titled_by_user"])
+        transaction.on_commit(partial(doorbell.ring_user, user.pk))
+
+
+def delete(user: User, conversation_id: UUID) -> None:
+    """Take the conversation from its owner's sight and stop what runs in it.
+
+    The rows stay: deleting does not evade moderation (I5).
+    """
+    with transaction.atomic():
+        conversation = access.conversation_to_write(user.pk, conversation_id)
+        _stop_running(conversation, "deleted")
+        conversation.deleted_at = timezone.now()
+        conversation.save(update_fields=["deleted_at"])
+        conversation.bump()
+        transaction.on_commit(partial(doorbell.ring_conversation, conversation.pk))
+        transaction.on_commit(partial(doorbell.ring_user, user.pk))
+
+
+def _queue_reply(
+    conversation: Conversation, parent: Message, revision: int, request_id: str
+) -> None:
+    reply = conversation.messages.create(
+        parent=parent,
+        role=Role.ASSISTANT,
+        created_revision=revision,
+        revision=revision,
+    )
+    parameters = {
+        name: value
+        for name in ("temperature", "top_p", "max_tokens")
+        if (value := getattr(conversation, name)) is not None
+    }
+    conversation.generations.create(
+        message=reply,
+        model=conversation.model or services.default_model(),
+        parameters=parameters,
+        request_id=request_id,
+    )
+    conversation.head = reply
+    # The engine first: what it waits for takes longer than what the page waits for.
+    transaction.on_commit(services.wake_worker)
+    transaction.on_commit(partial(doorbell.ring_conversation, conversation.pk))
+
+
+def _stop_running(conversation: Conversation, reason: str) -> bool:
+    generation = access.generation_to_stop(conversation)
+    if generation is None:
+        return False
+    rows = Generation.objects.filter(pk=generation.pk)
+    stopped = rows.move(
+        State.STOPPED, expect=State.QUEUED, stop_reason=reason, finished_at=timezone.now()
+    )
+    if stopped:
+        revision = conversation.bump()
+        Message.objects.filter(pk=generation.message_id).update(revision=revision)
+        transaction.on_commit(partial(doorbell.ring_conversation, conversation.pk))
+    else:
+        transaction.on_commit(partial(services.stop_generation, generation.pk, reason))
+    return True
+
+
+def _refuse_second_reply(conversation: Conversation) -> None:
+    if conversation.generations.active().filter(purpose="reply").exists():
+        raise Rejected(_still_writing())
+
+
+def _refuse_too_many(user: User) -> None:
+    limit = settings.CONCURRENT_REPLIES_PER_USER
+    running = Generation.objects.filter(
+        conversation__owner=user, state__in=ACTIVE, purpose="reply"
+    ).count()
+    if running >= limit:
+        raise Rejected(
+            ngettext(
+                "You already have %(limit)d reply being written. Wait for it or stop it.",
+                "You already have %(limit)d replies being written. Wait for one or stop one.",
+                limit,
+            )
+            % {"limit": limit}
+        )
+
+
+def _still_writing() -> str:
+    return _("A reply is still being written here. Wait for it or stop it, then send again.")
+
+
+def _first_words(text: str) -> str:
+    """A title until the model has made one."""
+    line = " ".join(text.split())
+    if len(line) <= 60:
+        return line
+    return (line[:60].rsplit(" ", 1)[0] or line[:60])[: TITLE_CHARS - 1] + "…"

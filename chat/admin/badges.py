@@ -1,0 +1,64 @@
+"""States and verdicts as small words in colour; the word says it all, the colour only helps."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from chat.models import Generation, Message, Receipt, State, VerdictState
+
+TONES = {
+    State.COMPLETE: "good",
+    State.STOPPED: "warn",
+    State.INTERRUPTED: "warn",
+    State.FAILED: "bad",
+    VerdictState.PASSED: "good",
+    VerdictState.PENDING: "warn",
+    VerdictState.FLAGGED: "bad",
+    VerdictState.ERROR: "bad",
+}
+LABELS = {**dict(State.choices), **dict(VerdictState.choices)}
+NOTHING = "–"
+
+
+class Badge(NamedTuple):
+    tone: str  # good, warn, bad or plain: a class of admin_transcript.css
+    text: str | Promise
+
+
+WITHHELD = Badge("bad", _("Withheld"))
+DELETED = Badge("warn", _("Deleted by its owner"))
+SUPERSEDED = Badge("plain", _("Not on screen"))
+HEAD = Badge("plain", _("Head"))
+MATCHES = Badge("good", _("SHA-256 matches"))
+DIFFERS = Badge("bad", _("SHA-256 DOES NOT MATCH"))
+UNRECONCILED = Badge("warn", _("Not reconciled yet"))
+FLAGGED = Badge("bad", LABELS[VerdictState.FLAGGED])
+FAILED = Badge("bad", LABELS[State.FAILED])
+
+
+def badge_of(value: str) -> Badge:
+    """The badge of a state, of a generation or of a verdict."""
+    return Badge(TONES.get(value, "plain"), LABELS.get(value, value))  # type: ignore[call-overload]
+
+
+def moderation_badge(receipt: Receipt) -> Badge:
+    tone, word = badge_of(receipt.verdict)
+    return Badge(tone, format_html("{}: {}", _("Moderation"), word))
+
+
+def badge(badge: Badge) -> SafeString:
+    return format_html('<span class="badge badge-{}">{}</span>', *badge)
+
+
+def badges(several: Iterable[Badge]) -> SafeString | str:
+    return format_html_join(" ", '<span class="badge badge-{}">{}</span>', several) or NOTHING
+
+
+def marks(message: Message, generation: Generation | None) -> list[Badge]:
+    """What one should know of a message before reading it, but for what its receipt says."""
+    found = [badge_of(generation.state)] if generation else []
+    return [*found, WITHHELD] if message.withheld_at else found

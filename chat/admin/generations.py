@@ -1,0 +1,171 @@
+"""Generations: how each reply and each title came about."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from chat.admin import badges, facts, search
+from chat.admin.filters import (
+    DateFilter,
+    DeletedFilter,
+    ErrorFilter,
+    ModelFilter,
+    PurposeFilter,
+    ReconciledFilter,
+    StateFilter,
+    UserFilter,
+    VerdictFilter,
+)
+from chat.admin.links import link, transcript_url
+from chat.admin.readonly import ReadOnlyAdmin
+from chat.admin.units import count, duration, plain, rate
+from chat.models import Generation
+
+
+@admin.register(Generation)
+class GenerationAdmin(ReadOnlyAdmin):
+    list_display = (
+        "number",
+        "purpose",
+        "place",
+        "user",
+        "model",
+        "marks",
+        "ttft",
+        "speed",
+        "tokens",
+        "created_at",
+    )
+    list_filter = (
+        StateFilter,
+        ErrorFilter,
+        VerdictFilter,
+        PurposeFilter,
+        ReconciledFilter,
+        DeletedFilter,
+        UserFilter,
+        ModelFilter,
+        DateFilter,
+    )
+    list_select_related = ("conversation__owner", "receipt")
+    ordering = ("-pk",)
+    search_help_text = _("Model, request id, text, conversation's title, user, or an exact id")
+    fieldsets = (
+        (None, {"fields": ("conversation", "message", "receipt_link", "purpose")}),
+        (_("Outcome"), {"fields": ("state", "finish_reason", "stop_reason", "error_kind", "error")}),
+        (_("Request"), {"fields": ("model", "parameters_given", "request_id", "calls", "attempt")}),
+        (
+            _("Times"),
+            {
+                "fields": (
+                    "created_at",
+                    "requested_at",
+                    "finished_at",
+                    "reconciled_at",
+                    "heartbeat_at",
+                    "claimed_by",
+                    "ttft_provider_ms",
+                    "ttft_served_ms",
+                    "thinking_ms",
+                    "writing_ms",
+                    "speed",
+                )
+            },
+        ),
+        (
+            _("Usage"),
+            {
+                "fields": (
+                    "prompt_tokens",
+                    "completion_tokens",
+                    "reasoning_tokens",
+                    "tokens_estimated",
+                )
+            },
+        ),
+    )
+    readonly_fields = ("receipt_link", "error", "parameters_given", "speed")
+    paths = {
+        "state": "state",
+        "error": "error_kind",
+        "verdict": "receipt__verdict",
+        "purpose": "purpose",
+        "reconciled": "reconciled_at",
+        "deleted": "conversation__deleted_at",
+        "user": "conversation__owner",
+        "model": "model",
+        "date": "created_at",
+    }
+
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.defer("error_detail", "parameters")
+
+    def matching(self, word: str) -> Q:
+        condition = (
+            Q(model__icontains=word)
+            | Q(request_id=word)
+            | Q(conversation__title__icontains=word)
+            | Q(conversation__owner__in=search.people(word).values("pk"))
+            | Q(message__in=search.saying(word).values("pk"))
+        )
+        if uuid := search.exact_uuid(word):
+            condition |= Q(conversation=uuid)
+        if number := search.exact_id(word):
+            condition |= Q(pk=number) | Q(message=number)
+        return condition
+
+    def transcript_url(self, obj: Generation) -> str:
+        return transcript_url(obj.conversation_id, obj.message_id)
+
+    @admin.display(description=_("generation"), ordering="pk")
+    def number(self, obj: Generation) -> str:
+        return f"#{obj.pk}"
+
+    @admin.display(description=_("conversation"), ordering="conversation__title")
+    def place(self, obj: Generation) -> str:
+        return link(obj.conversation)
+
+    @admin.display(description=_("user"), ordering="conversation__owner__username")
+    def user(self, obj: Generation) -> str:
+        return link(obj.conversation.owner, obj.conversation.owner.get_username())
+
+    @admin.display(description=_("marks"))
+    def marks(self, obj: Generation) -> str:
+        found = [badges.badge_of(obj.state)]
+        if obj.error_kind:
+            found.append(badges.Badge("bad", obj.error_kind))
+        receipt = getattr(obj, "receipt", None)
+        if receipt is not None:
+            found.append(badges.moderation_badge(receipt))
+        elif not obj.is_active and obj.reconciled_at is None:
+            found.append(badges.UNRECONCILED)
+        return badges.badges(found)
+
+    @admin.display(description=_("TTFT"), ordering="ttft_served_ms")
+    def ttft(self, obj: Generation) -> str:
+        known = obj.ttft_provider_ms if obj.ttft_served_ms is None else obj.ttft_served_ms
+        return duration(known) or badges.NOTHING
+
+    @admin.display(description=_("speed"))
+    def speed(self, obj: Generation) -> str:
+        return rate(obj.tokens_per_second, estimated=obj.tokens_estimated) or badges.NOTHING
+
+    @admin.display(description=_("tokens"), ordering="completion_tokens")
+    def tokens(self, obj: Generation) -> str:
+        known = obj.completion_tokens
+        return count(known, estimated=obj.tokens_estimated) or badges.NOTHING
+
+    @admin.display(description=_("error detail"))
+    def error(self, obj: Generation) -> str:
+        return plain(obj.error_detail)
+
+    @admin.display(description=_("parameters"))
+    def parameters_given(self, obj: Generation) -> str:
+        return facts.parameters(obj) or badges.NOTHING
+
+    @admin.display(description=_("receipt"))
+    def receipt_link(self, obj: Generation) -> str:
+        receipt = getattr(obj, "receipt", None)
+        return link(receipt) if receipt is not None else badges.NOTHING

@@ -1,0 +1,217 @@
+"""Verdicts and receipts: what was found of a reply, and the proof of what it was."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from chat.admin import badges, search
+from chat.admin.facts import proof
+from chat.admin.filters import (
+    BackendFilter,
+    DateFilter,
+    ModelFilter,
+    StateFilter,
+    UserFilter,
+    VerdictFilter,
+    WithheldFilter,
+)
+from chat.admin.links import link, transcript_url
+from chat.admin.readonly import ReadOnlyAdmin
+from chat.admin.scores import scores, scores_html
+from chat.admin.units import count
+from chat.models import Receipt, Verdict
+
+
+@admin.register(Verdict)
+class VerdictAdmin(ReadOnlyAdmin):
+    list_display = ("number", "backend", "marks", "gravest", "said", "place", "user", "decided_at")
+    list_filter = (
+        VerdictFilter,
+        BackendFilter,
+        WithheldFilter,
+        UserFilter,
+        ModelFilter,
+        DateFilter,
+    )
+    list_select_related = ("message__conversation__owner",)
+    ordering = ("-pk",)
+    search_help_text = _("Text, category, backend, conversation's title, user, or an exact id")
+    fields = (
+        "message",
+        "backend",
+        "model",
+        "version",
+        "state",
+        "categories_scored",
+        "created_at",
+        "decided_at",
+        "tries",
+        "next_try_at",
+    )
+    readonly_fields = ("categories_scored",)
+    paths = {
+        "verdict": "state",
+        "backend": "backend",
+        "withheld": "message__withheld_at",
+        "user": "message__conversation__owner",
+        "model": "message__generation__model",
+        "date": "created_at",
+    }
+
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.defer("message__text", "message__reasoning")
+
+    def matching(self, word: str) -> Q:
+        condition = (
+            Q(backend__iexact=word)
+            | Q(categories__has_key=word)
+            | Q(message__in=search.saying(word).values("pk"))
+            | Q(message__conversation__title__icontains=word)
+            | Q(message__conversation__owner__in=search.people(word).values("pk"))
+            | Q(message__in=search.made_by(word).values("message"))
+        )
+        if uuid := search.exact_uuid(word):
+            condition |= Q(message__conversation=uuid)
+        if number := search.exact_id(word):
+            condition |= Q(pk=number) | Q(message=number)
+        return condition
+
+    def transcript_url(self, obj: Verdict) -> str:
+        return transcript_url(obj.message.conversation_id, obj.message_id)
+
+    @admin.display(description=_("verdict"), ordering="pk")
+    def number(self, obj: Verdict) -> str:
+        return f"#{obj.pk}"
+
+    @admin.display(description=_("state"), ordering="state")
+    def marks(self, obj: Verdict) -> str:
+        found = [badges.badge_of(obj.state)]
+        return badges.badges([*found, badges.WITHHELD] if obj.message.withheld_at else found)
+
+    @admin.display(description=_("highest score"))
+    def gravest(self, obj: Verdict) -> str:
+        for category, score in scores(obj):
+            return f"{category} {score:.2f}"
+        return badges.NOTHING
+
+    @admin.display(description=_("message"), ordering="message")
+    def said(self, obj: Verdict) -> str:
+        return link(obj.message, f"#{obj.message_id}")
+
+    @admin.display(description=_("conversation"), ordering="message__conversation__title")
+    def place(self, obj: Verdict) -> str:
+        return link(obj.message.conversation)
+
+    @admin.display(description=_("user"), ordering="message__conversation__owner__username")
+    def user(self, obj: Verdict) -> str:
+        owner = obj.message.conversation.owner
+        return link(owner, owner.get_username())
+
+    @admin.display(description=_("categories"))
+    def categories_scored(self, obj: Verdict) -> str:
+        return scores_html(obj)
+
+
+@admin.register(Receipt)
+class ReceiptAdmin(ReadOnlyAdmin):
+    list_display = (
+        "number",
+        "marks",
+        "fingerprint",
+        "length",
+        "made_by",
+        "place",
+        "user",
+        "written_at",
+    )
+    list_filter = (
+        StateFilter,
+        VerdictFilter,
+        WithheldFilter,
+        UserFilter,
+        ModelFilter,
+        DateFilter,
+    )
+    list_select_related = ("generation__conversation__owner",)
+    ordering = ("-pk",)
+    search_help_text = _("SHA-256 or its beginning, text, model, title, user, or an exact id")
+    fields = (
+        "generation",
+        "state",
+        "finish_reason",
+        "sha256",
+        "check",
+        "characters",
+        "verdict",
+        "schema_verdict",
+        "prompt_tokens",
+        "completion_tokens",
+        "ttft_provider_ms",
+        "ttft_served_ms",
+        "written_at",
+    )
+    readonly_fields = ("check",)
+    paths = {
+        "state": "state",
+        "verdict": "verdict",
+        "withheld": "generation__message__withheld_at",
+        "user": "generation__conversation__owner",
+        "model": "generation__model",
+        "date": "written_at",
+    }
+
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.defer("generation__error_detail", "generation__parameters")
+
+    def matching(self, word: str) -> Q:
+        condition = (
+            Q(sha256__startswith=word.lower())
+            | Q(generation__in=search.made_by(word).values("pk"))
+            | Q(generation__message__in=search.saying(word).values("pk"))
+            | Q(generation__conversation__title__icontains=word)
+            | Q(generation__conversation__owner__in=search.people(word).values("pk"))
+        )
+        if uuid := search.exact_uuid(word):
+            condition |= Q(generation__conversation=uuid)
+        if number := search.exact_id(word):
+            condition |= Q(pk=number) | Q(generation=number) | Q(generation__message=number)
+        return condition
+
+    def transcript_url(self, obj: Receipt) -> str:
+        return transcript_url(obj.generation.conversation_id, obj.generation.message_id)
+
+    @admin.display(description=_("receipt"), ordering="pk")
+    def number(self, obj: Receipt) -> str:
+        return f"#{obj.pk}"
+
+    @admin.display(description=_("marks"))
+    def marks(self, obj: Receipt) -> str:
+        return badges.badges([badges.badge_of(obj.state), badges.moderation_badge(obj)])
+
+    @admin.display(description="SHA-256", ordering="sha256")
+    def fingerprint(self, obj: Receipt) -> str:
+        return f"{obj.sha256[:12]}…"
+
+    @admin.display(description=_("characters"), ordering="characters")
+    def length(self, obj: Receipt) -> str:
+        return count(obj.characters)
+
+    @admin.display(description=_("generation"), ordering="generation")
+    def made_by(self, obj: Receipt) -> str:
+        return link(obj.generation, f"#{obj.generation_id}")
+
+    @admin.display(description=_("conversation"), ordering="generation__conversation__title")
+    def place(self, obj: Receipt) -> str:
+        return link(obj.generation.conversation)
+
+    @admin.display(description=_("user"), ordering="generation__conversation__owner__username")
+    def user(self, obj: Receipt) -> str:
+        owner = obj.generation.conversation.owner
+        return link(owner, owner.get_username())
+
+    @admin.display(description=_("stored text"))
+    def check(self, obj: Receipt) -> str:
+        message = obj.generation.message
+        return badges.badges([proof(obj, message.text)] if message else [])

@@ -1,0 +1,108 @@
+"""What every admin of a record shares: it is read, searched and filtered, and never written.
+
+Nobody may add, change or delete here, superusers included; who may read is Django's own view
+permission. Forms that are sent all the same are refused before anything looks at them.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from chat.admin.search import words
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Any]
+else:
+    Base = admin.ModelAdmin
+
+
+class RecordList(ChangeList):
+    """A list whose rows may be loaded leaner, or with more, than the object's own page needs."""
+
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str] | None = None
+    ) -> QuerySet[Any]:
+        rows = super().get_queryset(request, exclude_parameters)
+        model_admin = self.model_admin
+        assert isinstance(model_admin, ReadOnlyAdmin)
+        return model_admin.rows(rows)
+
+
+class ReadOnlyAdmin(Base):
+    """A record's admin.
+
+    ``paths`` says where a filter's word is found from this model: ``{"user": "message__owner"}``.
+    A path whose first step is in ``many`` leads to several rows; it is asked in a subquery, so
+    that no row is listed twice and the steps of two filters do not multiply.
+    """
+
+    actions = None
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    list_max_show_all = 50  # no "Show all": transcripts are long
+    change_form_template = "admin/chat/record.html"
+    search_fields: tuple[str, ...] = ("pk",)  # shows the search box; ``matching`` does the search
+
+    paths: Mapping[str, str] = {}
+    many: frozenset[str] = frozenset()
+
+    class Media:
+        css = {"all": ["css/admin_transcript.css"]}
+
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The list's rows with what its columns show."""
+        return queryset
+
+    def matching(self, word: str) -> Q:
+        """Which rows hold this word of a search, or are named by it."""
+        raise NotImplementedError
+
+    def transcript_url(self, obj: Any) -> str:
+        """Where this record stands in its conversation."""
+        raise NotImplementedError
+
+    def where(self, word: str, lookup: str, value: Any) -> Q:
+        """The condition of a filter that is named by its word."""
+        path = self.paths[word]
+        condition = Q(**{f"{path}__{lookup}": value})
+        if path.split("__", 1)[0] not in self.many:
+            return condition
+        return Q(pk__in=self.model._default_manager.filter(condition).values("pk"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        for word in words(search_term):
+            queryset = queryset.filter(self.matching(word))
+        return queryset, False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return RecordList
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        return super().changelist_view(request, extra_context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["transcript_url"] = self.transcript_url(context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)

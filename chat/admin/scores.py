@@ -1,0 +1,20 @@
+"""A verdict's categories with their scores, the highest first."""
+
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from chat.models import Verdict
+
+
+def scores(verdict: Verdict) -> list[tuple[str, float]]:
+    """Only what has a number: the categories come from a service outside."""
+    given: Any = verdict.categories
+    if not isinstance(given, dict):
+        return []
+    numbers = [(str(k), float(v)) for k, v in given.items() if isinstance(v, int | float)]
+    return sorted(numbers, key=lambda score: -score[1])
+
+
+def scores_html(verdict: Verdict) -> str:
+    return render_to_string("admin/chat/conversation/_scores.html", {"scores": scores(verdict)})

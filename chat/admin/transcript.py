@@ -1,0 +1,177 @@
+"""A conversation as its admin page shows it: every message of every branch, with its record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.core.paginator import Page, Paginator
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from chat.admin import badges
+from chat.admin.badges import Badge, badge_of
+from chat.admin.facts import (
+    Fact,
+    generation_facts,
+    headline,
+    matches,
+    proof,
+    receipt_facts,
+)
+from chat.admin.scores import scores
+from chat.admin.tree import Place, places
+from chat.admin.units import moment
+from chat.delivery.live import labels, thought_text
+from chat.delivery.markdown import render
+from chat.models import Conversation, Generation, Message, Purpose, Role, State, VerdictState
+
+PER_PAGE = 100  # messages; rendering a long reply takes some 10 ms
+NOTABLE = 30  # links to what a reader may want to see first
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message on the page."""
+
+    message: Message
+    place: Place
+    speaker: str
+    kind: str
+    marks: list[Badge]
+    generation: Generation | None = None
+    html: SafeString | None = None
+    thought: str = ""
+    headline: list[Fact] = field(default_factory=list)
+    generation_facts: list[Fact] = field(default_factory=list)
+    receipt_facts: list[Fact] = field(default_factory=list)
+    proof: Badge | None = None
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    alarming: bool = False
+
+
+@dataclass(slots=True)
+class Transcript:
+    conversation: Conversation
+    facts: list[Fact]
+    entries: list[Entry]
+    page: Page[Place]
+    notable: list[tuple[int, list[Badge]]]
+    notable_more: int
+    titles: list[tuple[Generation, Badge, list[Fact]]]
+
+
+def transcript(conversation: Conversation, wanted: Mapping[str, str]) -> Transcript:
+    """The page of the transcript that ``page`` or ``at`` (a message's id) asks for."""
+    rows = {row["pk"]: row for row in _outline(conversation)}
+    order = places({pk: row["parent"] for pk, row in rows.items()}, conversation.head_id)
+    paginator = Paginator(order, PER_PAGE)
+    page = paginator.get_page(_page_of(order, wanted))
+    messages = (
+        Message.objects.select_related("generation", "generation__receipt")
+        .prefetch_related("verdicts")
+        .in_bulk([place.id for place in page])
+    )
+    notable = [(place.id, found) for place in order if (found := _notable(rows[place.id]))]
+    return Transcript(
+        conversation=conversation,
+        facts=_facts(conversation, len(order)),
+        entries=[
+            _entry(messages[place.id], place, conversation)
+            for place in page
+            if place.id in messages
+        ],
+        page=page,
+        notable=notable[:NOTABLE],
+        notable_more=max(0, len(notable) - NOTABLE),
+        titles=[
+            (generation, badge_of(generation.state), generation_facts(generation))
+            for generation in conversation.generations.filter(purpose=Purpose.TITLE).order_by("pk")
+        ],
+    )
+
+
+def _outline(conversation: Conversation) -> list[dict[str, Any]]:
+    """Of every message what the order and the list of notable ones need, and no text."""
+    return list(
+        conversation.messages.order_by("pk").values(
+            "pk", "parent", "withheld_at", "generation__state", "generation__receipt__verdict"
+        )
+    )
+
+
+def _page_of(order: list[Place], wanted: Mapping[str, str]) -> str | int:
+    at = wanted.get("at", "")
+    for index, place in enumerate(order):
+        if str(place.id) == at:
+            return index // PER_PAGE + 1
+    return wanted.get("page", 1)
+
+
+def _notable(row: dict[str, Any]) -> list[Badge]:
+    found = []
+    if row["generation__receipt__verdict"] == VerdictState.FLAGGED:
+        found.append(badges.FLAGGED)
+    if row["withheld_at"]:
+        found.append(badges.WITHHELD)
+    if row["generation__state"] == State.FAILED:
+        found.append(badges.FAILED)
+    return found
+
+
+def _facts(conversation: Conversation, messages: int) -> list[Fact]:
+    given = {
+        _("Model"): conversation.model,
+        _("Temperature"): conversation.temperature,
+        _("Top p"): conversation.top_p,
+        _("Max tokens"): conversation.max_tokens,
+        _("Messages"): messages,
+        _("Created"): moment(conversation.created_at),
+        _("Last active"): moment(conversation.active_at),
+        _("Deleted"): moment(conversation.deleted_at),
+    }
+    return [Fact(term, str(value)) for term, value in given.items() if value not in (None, "")]
+
+
+def _entry(message: Message, place: Place, conversation: Conversation) -> Entry:
+    generation = getattr(message, "generation", None)
+    speaker, kind = {
+        Role.USER: (conversation.owner.get_username(), _("User")),
+        Role.TOOL: (_("Tool"), _("Tool")),
+    }.get(Role(message.role), (settings.ASSISTANT_NAME, _("Assistant")))
+    entry = Entry(
+        message, place, speaker, kind, badges.marks(message, generation), generation=generation
+    )
+    entry.verdicts = [
+        {"verdict": verdict, "badge": badge_of(verdict.state), "scores": scores(verdict)}
+        for verdict in sorted(message.verdicts.all(), key=lambda verdict: verdict.backend)
+    ]
+    if message.role == Role.ASSISTANT:
+        # As on the page: a reply is rendered, what a person or a tool said is shown as it is.
+        entry.html = mark_safe(render(message.text, labels()))  # noqa: S308
+    if place.superseded:
+        entry.marks.append(badges.SUPERSEDED)
+    if message.pk == conversation.head_id:
+        entry.marks.append(badges.HEAD)
+    if generation is not None:
+        _describe(entry, generation)
+    return entry
+
+
+def _describe(entry: Entry, generation: Generation) -> None:
+    message = entry.message
+    entry.headline = headline(generation)
+    entry.generation_facts = generation_facts(generation)
+    if message.reasoning:
+        entry.thought = thought_text(generation.thinking_ms)
+    receipt = getattr(generation, "receipt", None)
+    if receipt is not None:
+        entry.receipt_facts = receipt_facts(receipt)
+        entry.proof = proof(receipt, message.text)
+        entry.marks += [badges.moderation_badge(receipt), entry.proof]
+        entry.alarming = receipt.verdict == VerdictState.FLAGGED or not matches(
+            receipt, message.text
+        )
+    elif not generation.is_active:
+        entry.marks.append(badges.UNRECONCILED)
+    entry.alarming = entry.alarming or generation.state == State.FAILED

@@ -1,0 +1,236 @@
+"""Conversations and messages: what was said."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Left
+from django.http import HttpRequest, HttpResponse
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from chat.admin import badges, search
+from chat.admin.badges import Badge
+from chat.admin.filters import (
+    DateFilter,
+    DeletedFilter,
+    ErrorFilter,
+    ModelFilter,
+    RoleFilter,
+    StateFilter,
+    UserFilter,
+    VerdictFilter,
+    WithheldFilter,
+)
+from chat.admin.links import link, links, transcript_url
+from chat.admin.readonly import ReadOnlyAdmin
+from chat.admin.transcript import transcript
+from chat.admin.units import plain
+from chat.models import Conversation, Generation, Message, Receipt, State, VerdictState
+
+EXCERPT_CHARS = 120
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ReadOnlyAdmin):
+    change_form_template = "admin/chat/conversation/change_form.html"
+    list_display = ("name", "owner_link", "message_count", "last_model", "marks", "active_at")
+    list_filter = (
+        StateFilter,
+        VerdictFilter,
+        WithheldFilter,
+        DeletedFilter,
+        UserFilter,
+        ModelFilter,
+        DateFilter,
+        ErrorFilter,
+    )
+    list_select_related = ("owner",)
+    ordering = ("-active_at",)
+    search_help_text = _("Title, text, user, model, or the id of a conversation, message or reply")
+    fields = ()
+    paths = {
+        "state": "messages__generation__state",
+        "verdict": "messages__generation__receipt__verdict",
+        "withheld": "messages__withheld_at",
+        "deleted": "deleted_at",
+        "user": "owner",
+        "model": "messages__generation__model",
+        "date": "active_at",
+        "error": "messages__generation__error_kind",
+    }
+    many = frozenset({"messages"})
+
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        mine = Message.objects.filter(conversation=OuterRef("pk"))
+        made = Generation.objects.filter(conversation=OuterRef("pk"), message__isnull=False)
+        receipts = Receipt.objects.filter(generation__conversation=OuterRef("pk"))
+        counted = mine.order_by().values("conversation").annotate(number=Count("pk"))
+        return queryset.annotate(
+            messages_counted=Subquery(counted.values("number")),
+            used_model=Subquery(made.order_by("-pk").values("model")[:1]),
+            has_flagged=Exists(receipts.filter(verdict=VerdictState.FLAGGED)),
+            has_withheld=Exists(mine.filter(withheld_at__isnull=False)),
+            has_failed=Exists(made.filter(state=State.FAILED)),
+        )
+
+    def matching(self, word: str) -> Q:
+        condition = (
+            Q(title__icontains=word)
+            | Q(owner__in=search.people(word).values("pk"))
+            | Q(pk__in=search.saying(word).values("conversation"))
+            | Q(pk__in=search.made_by(word).values("conversation"))
+        )
+        if uuid := search.exact_uuid(word):
+            condition |= Q(pk=uuid)
+        if number := search.exact_id(word):
+            condition |= Q(pk__in=Message.objects.filter(pk=number).values("conversation"))
+            condition |= Q(pk__in=Generation.objects.filter(pk=number).values("conversation"))
+        return condition
+
+    def transcript_url(self, obj: Conversation) -> str:
+        return transcript_url(obj.pk)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        conversation = context["original"]
+        context["transcript"] = transcript(conversation, request.GET.dict())
+        context["title"], context["subtitle"] = str(conversation), None
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=_("conversation"), ordering="title")
+    def name(self, obj: Conversation) -> str:
+        return str(obj)
+
+    @admin.display(description=_("user"), ordering="owner__username")
+    def owner_link(self, obj: Conversation) -> str:
+        return link(obj.owner, obj.owner.get_username())
+
+    @admin.display(description=_("messages"))
+    def message_count(self, obj: Any) -> int:
+        return obj.messages_counted or 0
+
+    @admin.display(description=_("model"))
+    def last_model(self, obj: Any) -> str:
+        return obj.used_model or obj.model or badges.NOTHING
+
+    @admin.display(description=_("marks"))
+    def marks(self, obj: Any) -> str:
+        found: list[Badge] = []
+        if obj.has_flagged:
+            found.append(badges.FLAGGED)
+        if obj.has_withheld:
+            found.append(badges.WITHHELD)
+        if obj.has_failed:
+            found.append(badges.FAILED)
+        if obj.deleted_at:
+            found.append(badges.DELETED)
+        return badges.badges(found)
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = ("number", "role", "excerpt", "place", "user", "marks", "created_at")
+    list_filter = (
+        RoleFilter,
+        StateFilter,
+        VerdictFilter,
+        WithheldFilter,
+        DeletedFilter,
+        UserFilter,
+        ModelFilter,
+        DateFilter,
+        ErrorFilter,
+    )
+    list_select_related = ("conversation__owner", "generation__receipt")
+    ordering = ("-pk",)
+    search_help_text = _("Text, conversation's title, user, model, or an exact id")
+    fields = (
+        "conversation",
+        "parent",
+        "role",
+        "created_at",
+        "withheld_at",
+        "whole_text",
+        "whole_reasoning",
+        "made_by",
+        "judged",
+    )
+    readonly_fields = ("whole_text", "whole_reasoning", "made_by", "judged")
+    paths = {
+        "role": "role",
+        "state": "generation__state",
+        "verdict": "generation__receipt__verdict",
+        "withheld": "withheld_at",
+        "deleted": "conversation__deleted_at",
+        "user": "conversation__owner",
+        "model": "generation__model",
+        "date": "created_at",
+        "error": "generation__error_kind",
+    }
+
+    def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        # A reply may be a megabyte; a list of fifty shows the beginnings only.
+        rows = queryset.defer("text", "reasoning")
+        return rows.annotate(beginning=Left("text", EXCERPT_CHARS + 1))
+
+    def matching(self, word: str) -> Q:
+        condition = (
+            Q(text__icontains=word)
+            | Q(reasoning__icontains=word)
+            | Q(conversation__title__icontains=word)
+            | Q(conversation__owner__in=search.people(word).values("pk"))
+            | Q(pk__in=search.made_by(word).values("message"))
+        )
+        if uuid := search.exact_uuid(word):
+            condition |= Q(conversation=uuid)
+        if number := search.exact_id(word):
+            condition |= Q(pk=number) | Q(generation=number)
+        return condition
+
+    def transcript_url(self, obj: Message) -> str:
+        return transcript_url(obj.conversation_id, obj.pk)
+
+    @admin.display(description=_("message"), ordering="pk")
+    def number(self, obj: Message) -> str:
+        return f"#{obj.pk}"
+
+    @admin.display(description=_("text"))
+    def excerpt(self, obj: Any) -> str:
+        text = " ".join(obj.beginning.split())
+        return Truncator(text).chars(EXCERPT_CHARS) or badges.NOTHING
+
+    @admin.display(description=_("conversation"), ordering="conversation__title")
+    def place(self, obj: Message) -> str:
+        return link(obj.conversation)
+
+    @admin.display(description=_("user"), ordering="conversation__owner__username")
+    def user(self, obj: Message) -> str:
+        return link(obj.conversation.owner, obj.conversation.owner.get_username())
+
+    @admin.display(description=_("marks"))
+    def marks(self, obj: Message) -> str:
+        generation = getattr(obj, "generation", None)
+        found = badges.marks(obj, generation)
+        receipt = getattr(generation, "receipt", None)
+        if receipt is not None:
+            found.append(badges.moderation_badge(receipt))
+        return badges.badges(found)
+
+    @admin.display(description=_("text"))
+    def whole_text(self, obj: Message) -> str:
+        return plain(obj.text)
+
+    @admin.display(description=_("reasoning"))
+    def whole_reasoning(self, obj: Message) -> str:
+        return plain(obj.reasoning)
+
+    @admin.display(description=_("generation"))
+    def made_by(self, obj: Message) -> str:
+        generation = getattr(obj, "generation", None)
+        return link(generation) if generation else badges.NOTHING
+
+    @admin.display(description=_("verdicts"))
+    def judged(self, obj: Message) -> str:
+        return links(obj.verdicts.order_by("backend"))

@@ -1,0 +1,43 @@
+"""The database, for code that runs on the event loop.
+
+Channels' own ``database_sync_to_async`` funnels every consumer of a process through one shared
+thread; a small pool with a connection per thread keeps a slow query from holding up the others.
+"""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import close_old_connections, connections
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 4
+_pool: ThreadPoolExecutor | None = None
+
+
+async def in_database(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a synchronous call that uses the ORM in the pool; returns and raises what it does."""
+    global _pool
+    if _pool is None:
+        _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="database")
+    bound = functools.partial(call, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_pool, _fresh, bound)
+
+
+def _fresh(call: Callable[[], T]) -> T:
+    close_old_connections()  # one that broke meanwhile; a healthy one stays
+    return call()
+
+
+def close_pool() -> None:
+    """End the threads and close their connections."""
+    global _pool
+    pool, _pool = _pool, None
+    if pool is not None:
+        for _ in range(THREADS):
+            pool.submit(connections.close_all)
+        pool.shutdown(wait=True)

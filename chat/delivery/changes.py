@@ -1,0 +1,132 @@
+"""What is newer in a conversation than a cursor, as fragments. Synchronous: see chat.database."""
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.http import Http404
+from django.template.loader import render_to_string
+
+from chat import access
+from chat.delivery.frames import Fragment
+from chat.delivery.page import (
+    ended_status,
+    list_html,
+    message_context,
+    message_html,
+    status_of,
+)
+from chat.models import Conversation, Generation, Message, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A reply that is being written: which log to follow."""
+
+    generation_id: int
+    message_id: int
+    accepted_at: datetime
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a page has to be told.
+
+    ``gone``: the conversation may no longer be read, or does not exist yet when ``missing``.
+    ``whole``: the fragments replace the whole transcript. ``settled``: messages whose reply has
+    ended.
+    """
+
+    cursor: int
+    fragments: list[Fragment] = field(default_factory=list)
+    running: Running | None = None
+    settled: set[int] = field(default_factory=set)
+    whole: bool = False
+    gone: bool = False
+    missing: bool = False
+
+
+def load(user_id: int, conversation_id: UUID, cursor: int, followed: Set[int]) -> Changes:
+    """All that changed after ``cursor``.
+
+    ``followed`` names the messages that this page has had live to their end: their text is on
+    screen and only what surrounds it is sent.
+    """
+    try:
+        conversation = access.conversation_to_read(user_id, conversation_id)
+    except Http404:
+        return Changes(cursor, gone=True, missing=not access.is_taken(conversation_id))
+    if conversation.revision == cursor:
+        return Changes(cursor)
+    changes = Changes(conversation.revision)
+    if cursor < conversation.branch_revision or cursor > conversation.revision:
+        _whole(conversation, changes)
+    else:
+        _newer(conversation, cursor, followed, changes)
+    return changes
+
+
+def _whole(conversation: Conversation, changes: Changes) -> None:
+    changes.whole = True
+    branch = conversation.branch()
+    content = "".join(message_html(message) for message in branch)
+    changes.fragments += [Fragment("#messages", "innerHTML", content), status_of(branch)]
+    for message in branch:
+        _note(message, changes)
+
+
+def _newer(conversation: Conversation, cursor: int, followed: Set[int], changes: Changes) -> None:
+    newer = conversation.messages.filter(revision__gt=cursor).order_by("pk")
+    for message in newer.select_related("generation", "generation__receipt"):
+        target = f"#message-{message.pk}"
+        if message.created_revision > cursor:
+            # The page may have it already, if its cursor is older than what it shows: then it is
+            # taken out first, and as everything newer follows in order, the order stays right.
+            changes.fragments += [
+                Fragment(target, "delete", ""),
+                Fragment("#messages", "beforeend", message_html(message)),
+            ]
+        elif message.pk in followed and message.withheld_at is None:
+            changes.fragments += _surroundings(message)
+        else:
+            changes.fragments.append(Fragment(target, "outerHTML", message_html(message)))
+        _note(message, changes)
+        if message.pk in changes.settled and message.pk == conversation.head_id:
+            changes.fragments.append(ended_status(message.generation))
+
+
+def _surroundings(message: Message) -> list[Fragment]:
+    foot = render_to_string("chat/_message_foot.html", message_context(message))
+    return [Fragment(f"#foot-{message.pk}", "outerHTML", foot)]
+
+
+def _note(message: Message, changes: Changes) -> None:
+    if message.role != Role.ASSISTANT:
+        return
+    generation = message.generation
+    if generation.is_active:
+        changes.running = Running(generation.pk, message.pk, generation.created_at)
+    else:
+        changes.settled.add(message.pk)
+
+
+def load_list(user_id: int, conversation_id: UUID) -> list[Fragment]:
+    """The sidebar's list, and the title of the page's own conversation."""
+    fragments = [Fragment("#conversations", "innerMorph", list_html(user_id, conversation_id))]
+    title = (
+        Conversation.objects.present()
+        .filter(pk=conversation_id, owner=user_id)
+        .values_list("title", flat=True)
+        .first()
+    )
+    if title is not None:
+        heading = render_to_string("chat/_title.html", {"title": title})
+        fragments.append(Fragment("#title", "innerHTML", heading))
+    return fragments
+
+
+def record_served(generation_id: int, milliseconds: float) -> None:
+    """Keep the served TTFT of the first viewer that had a fragment."""
+    rows = Generation.objects.filter(pk=generation_id, ttft_served_ms=None)
+    rows.update(ttft_served_ms=round(milliseconds, 3))

@@ -1,0 +1,58 @@
+"""How a fragment gets into the page: a target, a swap, HTML.
+
+A WebSocket frame is one JSON envelope ``{"content", "target", "swap", "cursor"}`` as htmx's hx-ws
+reads it. Several fragments travel in one frame as ``<hx-partial>`` elements. Always an envelope:
+a raw frame that happens to parse as JSON would be dropped. ``cursor`` is the conversation's
+revision; the page gives it back when it resumes.
+"""
+
+import html
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """HTML to swap at a CSS selector. ``content`` is trusted: from a template or the renderer."""
+
+    target: str
+    swap: str
+    content: str
+
+
+def envelope(fragments: Iterable[Fragment], cursor: int) -> str:
+    """The text frame for these fragments, in order."""
+    parts = list(fragments)
+    if len(parts) == 1:
+        one = parts[0]
+        # swapEmpty: a fragment that is only white space must not be dropped.
+        frame = {
+            "content": one.content,
+            "target": one.target,
+            "swap": f"{one.swap} swapEmpty:true",
+            "cursor": cursor,
+        }
+    else:
+        frame = {"content": "".join(map(partial, parts)), "cursor": cursor}
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+
+
+def partial(fragment: Fragment) -> str:
+    """The fragment as an element that htmx swaps on its own."""
+    target, swap = html.escape(fragment.target), html.escape(fragment.swap)
+    return f'<hx-partial hx-target="{target}" hx-swap="{swap}">{fragment.content}</hx-partial>'
+
+
+def body_id(message_id: int) -> str:
+    return f"body-{message_id}"
+
+
+def caret(message_id: int) -> str:
+    """The insertion point of a running reply; new text goes right before it."""
+    return f'<span class="caret" id="caret-{message_id}"></span>'
+
+
+def tail(message_id: int, content: str) -> str:
+    """The open block at the end of a running reply."""
+    return f'<div class="tail" id="tail-{message_id}">{content}</div>'

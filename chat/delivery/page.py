@@ -1,0 +1,150 @@
+"""A stored conversation → HTML: the context that the page and every live fragment share."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils.safestring import mark_safe
+from django.utils.translation import gettext as _
+
+from chat.delivery.frames import Fragment, caret, tail
+from chat.delivery.live import ended_text, labels, seconds, status, thought_text
+from chat.delivery.markdown import render
+from chat.engine.events import Outcome
+from chat.models import Conversation, Generation, Message, Role, State
+from chat.services import Readiness, readiness
+
+LIST_LENGTH = 100  # conversations in the sidebar; older ones are found by searching
+
+
+def message_context(message: Message) -> dict[str, Any]:
+    """What ``chat/_message.html`` needs of a message loaded with generation and receipt."""
+    if message.role == Role.USER:
+        return {"message": message, "name": _("You"), "state": "complete"}
+    generation = message.generation
+    return {
+        "message": message,
+        "name": settings.ASSISTANT_NAME,
+        "generation": generation,
+        "state": generation.state,
+        "active": generation.is_active,
+        "withheld": message.withheld_at is not None,
+        "body": _body(message, generation),
+        "reasoning": message.reasoning,
+        "message_id": message.pk,
+        "live": generation.is_active,
+        "thought": thought_text(generation.thinking_ms if not generation.is_active else None),
+        "notice": notice(generation),
+        "facts": _facts(generation),
+        "verdict": _verdict(generation),
+    }
+
+
+def message_html(message: Message) -> str:
+    return render_to_string("chat/_message.html", message_context(message))
+
+
+def _body(message: Message, generation: Generation) -> str:
+    if message.withheld_at is not None:
+        return ""
+    if generation.is_active:
+        # A first paint of what has been saved; the viewer replaces it by what the log has.
+        return mark_safe(  # noqa: S308
+            tail(message.pk, render(message.text, labels()) + caret(message.pk))
+        )
+    return mark_safe(render(message.text, labels()))  # noqa: S308
+
+
+def notice(generation: Generation) -> str:
+    """What went wrong, in a sentence for the person who asked."""
+    if generation.state == State.STOPPED:
+        return _("You stopped this reply.")
+    if generation.state == State.INTERRUPTED:
+        if generation.stop_reason == "drained":
+            return _("The server was restarted before this reply was finished.")
+        return _("This reply was interrupted. What had arrived is kept.")
+    if generation.state == State.FAILED:
+        return {
+            "not_authorised": _("The model service did not accept our credentials."),
+            "rate_limited": _("The model service is busy. Try again in a moment."),
+            "unavailable": _("The model service is not available right now."),
+            "unreachable": _("The model service could not be reached."),
+            "timed_out": _("The model service did not answer in time."),
+            "refused": _("The model service did not accept this request."),
+        }.get(generation.error_kind, _("The model service gave no usable answer."))
+    if generation.finish_reason == "length":
+        return _("The reply reached its length limit.")
+    if generation.finish_reason == "content_filter":
+        return _("The model service's own filter cut this reply short.")
+    return ""
+
+
+def _facts(generation: Generation) -> list[tuple[str, str]]:
+    """The small line under a reply: (what it means, as shown)."""
+    if generation.is_active:
+        return []
+    ttft = generation.ttft_served_ms or generation.ttft_provider_ms
+    speed = generation.tokens_per_second
+    tokens = generation.completion_tokens
+    about = "≈ " if generation.tokens_estimated else ""
+    facts = []
+    if generation.model:
+        facts.append((_("Model"), generation.model))
+    if ttft is not None:
+        facts.append((_("Time to first token"), _("first token %s") % seconds(ttft)))
+    if speed is not None:
+        facts.append((_("Speed"), _("%s tokens/s") % f"{about}{speed:.0f}"))
+    if tokens:
+        facts.append((_("Tokens"), _("%s tokens") % f"{about}{tokens:,}"))
+    if generation.writing_ms is not None and generation.finished_at:
+        total = (generation.finished_at - generation.created_at).total_seconds() * 1000
+        facts.append((_("Total time"), seconds(total)))
+    return facts
+
+
+def _verdict(generation: Generation) -> str:
+    receipt = getattr(generation, "receipt", None)
+    return receipt.verdict if receipt else ""
+
+
+def idle_status() -> Fragment:
+    """The status line of a page on which nothing is being written."""
+    match readiness():
+        case Readiness.LOADING:
+            return status("loading", _("The model is loading. You can write already…"))
+        case Readiness.FAILED:
+            return status("unavailable", _("The local model could not be started."))
+    return status("idle", "")
+
+
+def waiting_status() -> Fragment:
+    """The status line while a reply has been asked for and nothing of it is here."""
+    if readiness() is Readiness.LOADING:
+        return status("waiting", _("The model is loading. Your message waits for it…"))
+    return status("waiting", _("Waiting for the first token…"))
+
+
+def status_of(messages: Iterable[Message]) -> Fragment:
+    """The status line that a page opens with."""
+    for message in messages:
+        if message.role == Role.ASSISTANT and message.generation.is_active:
+            return waiting_status()
+    return idle_status()
+
+
+def ended_status(generation: Generation) -> Fragment:
+    return status(generation.state, ended_text(Outcome(generation.state)))
+
+
+def conversations_of(user_id: int) -> list[Conversation]:
+    """The user's conversations, the most recently used first."""
+    mine = Conversation.objects.present().filter(owner=user_id)
+    return list(mine.only("id", "title", "active_at").order_by("-active_at")[:LIST_LENGTH])
+
+
+def list_html(user_id: int, current: Any) -> str:
+    return render_to_string(
+        "chat/_conversations.html",
+        {"conversations": conversations_of(user_id), "current": current},
+    )

@@ -1,0 +1,212 @@
+"""One open page: waits for rings and for events, and sends what the page does not have yet.
+
+Its loop is its own task. It looks at the database when it is rung (and now and then, because rings
+may be lost), and takes from the log of a running reply whatever is new since the last frame: the
+first event at once, later ones as fast as a screen can show them.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from chat.database import in_database
+from chat.delivery import changes, frames
+from chat.delivery.changes import Changes, Running
+from chat.delivery.live import LiveReply, status
+from chat.delivery.page import idle_status, waiting_status
+from chat.engine.events import ReasoningDelta, RefusalDelta, TextDelta
+from chat.engine.log import Log, Subscription
+
+logger = structlog.get_logger()
+
+# No screen shows more than 60 pictures a second, so no page gets more than 60 frames a second.
+FRAME_GAP_S = 1 / 60
+POLL_S = 15.0  # a lost ring is noticed after this long at the latest
+STILL_WAITING_S = 10.0
+
+Send = Callable[[str], Awaitable[None]]
+
+
+class Gone(Exception):
+    """The page's user may no longer read the conversation."""
+
+
+class Viewer:
+    """Follows one conversation for one page, from a cursor."""
+
+    def __init__(
+        self, user_id: int, conversation_id: UUID, log: Log, send: Send, *, new: bool = False
+    ) -> None:
+        self.user_id, self.conversation_id = user_id, conversation_id
+        self._log, self._send = log, send
+        self._new = new  # the page of a conversation whose first message is still to be written
+        self._cursor = 0
+        self._followed: set[int] = set()
+        self._wake = asyncio.Event()
+        self._rung = self._list_rung = self._status_rung = False
+        self._still_waiting: asyncio.TimerHandle | None = None
+        self._running: Running | None = None
+        self._live: LiveReply | None = None
+        self._subscription: Subscription | None = None
+        self._last_frame = 0.0
+        self._served = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ring(self) -> None:
+        """Something changed in the conversation."""
+        self._rung = True
+        self._wake.set()
+
+    def ring_list(self) -> None:
+        """Something changed in the user's list of conversations."""
+        self._list_rung = True
+        self._wake.set()
+
+    def ring_status(self) -> None:
+        """The model became ready, or failed."""
+        self._status_rung = True
+        self._wake.set()
+
+    async def run(self, cursor: int) -> None:
+        """Send until cancelled.
+
+        Raises:
+            Gone: the conversation was deleted, or is not the user's any more.
+        """
+        self._cursor = cursor
+        self._rung = True
+        poll = asyncio.create_task(self._poll())
+        try:
+            while True:
+                self._wake.clear()
+                # The log before the database: a reply's end is in the log before the ring for it
+                # comes, and a page that has followed it to the end needs no second copy.
+                if self._subscription is not None:
+                    await self._pump(self._subscription)
+                if self._rung:
+                    self._rung = False
+                    await self._refresh()
+                if self._list_rung:
+                    self._list_rung = False
+                    await self._refresh_list()
+                if self._status_rung:
+                    self._status_rung = False
+                    await self._refresh_status()
+                await self._wake.wait()
+        finally:
+            poll.cancel()
+            self._unfollow()
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            self.ring()
+
+    async def _refresh(self) -> None:
+        found = await self._load()
+        if found is None:
+            return
+        if found.gone:
+            if not (self._new and found.missing):
+                raise Gone
+            return
+        self._new = False
+        self._cursor = found.cursor
+        following = self._running.message_id if self._running is not None else None
+        if found.whole or following in found.settled:
+            self._unfollow()
+        if found.fragments:
+            await self._frame(found.fragments)
+        if found.running is not None:
+            self._unfollow()
+            self._follow(found.running)
+
+    async def _load(self) -> Changes | None:
+        try:
+            return await in_database(
+                changes.load,
+                self.user_id,
+                self.conversation_id,
+                self._cursor,
+                frozenset(self._followed),
+            )
+        except DatabaseError as error:
+            # What is on screen stays; the poll comes back to it.
+            logger.warning("viewer_load_failed", error=type(error).__name__)
+            return None
+
+    async def _refresh_list(self) -> None:
+        with contextlib.suppress(DatabaseError):
+            await self._frame(
+                await in_database(changes.load_list, self.user_id, self.conversation_id)
+            )
+
+    async def _refresh_status(self) -> None:
+        """Say what the page waits for, as long as no reply says it better."""
+        if self._running is None:
+            await self._frame([idle_status()])
+        elif self._live is None:
+            await self._frame([waiting_status()])
+        elif self._still_waiting is not None and not self._served:
+            text = _("Still waiting for the first token…")
+            await self._frame([status("waiting", text)])
+
+    def _follow(self, running: Running) -> None:
+        self._running = running
+        loop = asyncio.get_running_loop()
+        self._still_waiting = loop.call_later(STILL_WAITING_S, self.ring_status)
+        self._served = False
+        self._live = None
+        self._subscription = self._log.subscribe(running.generation_id, self._wake.set)
+
+    def _unfollow(self) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
+        if self._still_waiting is not None:
+            self._still_waiting.cancel()
+            self._still_waiting = None
+        self._running = self._live = self._subscription = None
+
+    async def _pump(self, subscription: Subscription) -> None:
+        gap = time.monotonic() - self._last_frame
+        if gap < FRAME_GAP_S:
+            await asyncio.sleep(FRAME_GAP_S - gap)
+        events = subscription.take()
+        if not events:
+            return
+        assert self._running is not None
+        if self._live is None:
+            self._live = LiveReply(self._running.message_id)
+            fragments = self._live.start(events)
+        else:
+            fragments = self._live.apply(events)
+        if fragments:
+            await self._frame(fragments)
+            self._last_frame = time.monotonic()
+        if not self._served and any(
+            isinstance(event, TextDelta | ReasoningDelta | RefusalDelta) for event in events
+        ):
+            self._served = True
+            self._report_served(self._running)
+        if self._live.ended is not None:
+            self._followed.add(self._running.message_id)
+
+    def _report_served(self, running: Running) -> None:
+        elapsed = (timezone.now() - running.accepted_at).total_seconds() * 1000
+        task = asyncio.create_task(self._record_served(running.generation_id, elapsed))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _record_served(self, generation_id: int, milliseconds: float) -> None:
+        with contextlib.suppress(DatabaseError):
+            await in_database(changes.record_served, generation_id, milliseconds)
+
+    async def _frame(self, fragments: list[frames.Fragment]) -> None:
+        await self._send(frames.envelope(fragments, self._cursor))

@@ -1,0 +1,78 @@
+"""The doorbell: "something happened", never what. Lost rings are made up for by a slow poll.
+
+Viewers listen to three groups: their conversation, their user, and everybody. The payload stays
+out of the channel layer, which is at-most-once by contract; who is rung looks at the database or
+the log.
+"""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+
+logger = structlog.get_logger()
+
+EVERYBODY = "everybody"
+
+_loop: asyncio.AbstractEventLoop | None = None
+_pending: set[asyncio.Task[None]] = set()
+
+
+def conversation_group(conversation_id: UUID) -> str:
+    return f"conversation.{conversation_id.hex}"
+
+
+def user_group(user_id: int) -> str:
+    return f"user.{user_id}"
+
+
+def attach(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Name the loop that this process's sockets live on, so that threads need not wait for it."""
+    global _loop
+    _loop = loop
+
+
+def ring_conversation(conversation_id: UUID) -> None:
+    """Something changed in this conversation."""
+    _send(conversation_group(conversation_id), {"type": "ring"})
+
+
+def ring_user(user_id: int) -> None:
+    """This user's list of conversations changed."""
+    _send(user_group(user_id), {"type": "ring.list"})
+
+
+def ring_sessions(user_id: int) -> None:
+    """A session of this user may have ended: check who you are."""
+    _send(user_group(user_id), {"type": "ring.session"})
+
+
+def _send(group: str, message: dict[str, str]) -> None:
+    if _loop is not None and _loop.is_running():
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is _loop:
+            _spawn(group, message)
+        else:
+            _loop.call_soon_threadsafe(_spawn, group, message)
+    else:
+        async_to_sync(_group_send)(group, message)
+
+
+def _spawn(group: str, message: dict[str, str]) -> None:
+    task = asyncio.ensure_future(_group_send(group, message))
+    _pending.add(task)
+    task.add_done_callback(_pending.discard)
+
+
+async def _group_send(group: str, message: dict[str, str]) -> None:
+    layer = get_channel_layer()
+    assert layer is not None
+    try:
+        await layer.group_send(group, message)
+    except OSError as error:
+        logger.warning("doorbell_failed", error=type(error).__name__)

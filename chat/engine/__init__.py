@@ -1,0 +1,1 @@
+"""What runs a generation: provider → deltas → events → log. Knows no Django and no server."""

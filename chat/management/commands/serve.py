@@ -1,0 +1,27 @@
+"""The production server: Daphne under our own start, drain and shutdown."""
+
+# Daphne installs its event loop as Twisted's reactor when it is imported, which must come first.
+from daphne.server import Server  # isort: skip
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from chat.serving import Serving
+
+
+class Command(BaseCommand):
+    help = "Serve Parley: pages, sockets, and the engine that writes the replies."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.check(databases=["default"])
+        self.check_migrations()
+        if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
+            raise CommandError("Static files are not collected: run manage.py collectstatic first.")
+        serving = Serving(Server, options["host"], options["port"], self.stdout.write)
+        raise SystemExit(serving.run())

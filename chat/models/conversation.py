@@ -1,0 +1,132 @@
+"""A conversation is a tree of messages owned by one user; its head names the branch on screen."""
+
+import uuid
+from typing import Self
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models, transaction
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+TITLE_CHARS = 120
+
+
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def present(self) -> Self:
+        """Those that their owner has not deleted. Deleted ones stay for the reviewers."""
+        return self.filter(deleted_at=None)
+
+
+class Conversation(models.Model):
+    """A tree of messages owned by one user.
+
+    ``revision`` counts what changed in it, so that a viewer can ask for all that is newer than
+    what it has: see ``bump``. ``branch_revision`` is the one at which the head last jumped to
+    another branch: a viewer older than that takes the whole transcript anew.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="conversations"
+    )
+    title = models.CharField(_("title"), max_length=TITLE_CHARS, blank=True)
+    titled_by_user = models.BooleanField(default=False)
+    head = models.ForeignKey("Message", models.SET_NULL, null=True, blank=True, related_name="+")
+    revision = models.PositiveBigIntegerField(default=0)
+    branch_revision = models.PositiveBigIntegerField(default=0)
+
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    temperature = models.FloatField(
+        _("temperature"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0), MaxValueValidator(2)],
+    )
+    top_p = models.FloatField(
+        _("top p"), null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)]
+    )
+    max_tokens = models.PositiveIntegerField(
+        _("max tokens"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    active_at = models.DateTimeField(_("last active"), db_index=True)
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        indexes = [models.Index(fields=["owner", "-active_at"], name="conversation_list")]
+
+    def __str__(self) -> str:
+        return self.title or str(_("New chat"))
+
+    def bump(self) -> int:
+        """Take the next revision, for what this transaction changes. Call inside one.
+
+        The UPDATE locks the row until commit, so revisions become visible in order: a viewer that
+        has seen revision n has missed nothing below it.
+        """
+        if not transaction.get_connection().in_atomic_block:
+            raise transaction.TransactionManagementError("bump() needs a transaction")
+        rows = Conversation.objects.filter(pk=self.pk)
+        rows.update(revision=F("revision") + 1)
+        self.revision = rows.values_list("revision", flat=True).get()
+        return self.revision
+
+    def branch(self) -> list["Message"]:
+        """The messages on screen, oldest first: from the root to the head."""
+        rows = Message.objects.select_related("generation", "generation__receipt").in_bulk(
+            list(self.messages.values_list("pk", flat=True))
+        )
+        branch = []
+        current = rows.get(self.head_id) if self.head_id else None
+        while current is not None:
+            branch.append(current)
+            current = rows.get(current.parent_id) if current.parent_id else None
+        return branch[::-1]
+
+
+class Role(models.TextChoices):
+    USER = "user", _("User")
+    ASSISTANT = "assistant", _("Assistant")
+    TOOL = "tool", _("Tool")
+
+
+class Message(models.Model):
+    """What somebody said. An assistant's message is filled in by its generation.
+
+    ``created_revision`` and ``revision`` are the conversation's revisions at which the message
+    appeared and last changed. While a generation writes, ``text`` trails what is shown by at most
+    the write-behind's interval (I2).
+    """
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    parent = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="children"
+    )
+    role = models.CharField(_("role"), max_length=9, choices=Role.choices)
+    text = models.TextField(_("text"), blank=True)
+    reasoning = models.TextField(_("reasoning"), blank=True)
+    send_key = models.CharField(max_length=64, null=True, blank=True, editable=False)  # noqa: DJ001
+    created_revision = models.PositiveBigIntegerField()
+    revision = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    withheld_at = models.DateTimeField(_("withheld"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        constraints = [
+            # One form, submitted twenty times at once, makes one message (I1).
+            models.UniqueConstraint(
+                fields=["conversation", "send_key"], name="one_message_per_send_key"
+            ),
+        ]
+        indexes = [models.Index(fields=["conversation", "revision"], name="message_changes")]
+
+    def __str__(self) -> str:
+        return f"{self.role} #{self.pk}"

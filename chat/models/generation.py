@@ -1,0 +1,138 @@
+"""One attempt to produce an assistant message, and the states it moves through."""
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from chat.models.conversation import Conversation, Message
+
+
+class State(models.TextChoices):
+    QUEUED = "queued", _("Queued")
+    STREAMING = "streaming", _("Streaming")
+    COMPLETE = "complete", _("Complete")
+    STOPPED = "stopped", _("Stopped")
+    INTERRUPTED = "interrupted", _("Interrupted")
+    FAILED = "failed", _("Failed")
+
+    @property
+    def terminal(self) -> bool:
+        return self not in ACTIVE
+
+
+ACTIVE = (State.QUEUED, State.STREAMING)
+TERMINAL = tuple(state for state in State if state not in ACTIVE)
+NEXT: dict[State, tuple[State, ...]] = {
+    State.QUEUED: (State.STREAMING, State.STOPPED, State.INTERRUPTED, State.FAILED),
+    State.STREAMING: TERMINAL,
+}
+
+
+class IllegalTransition(Exception):
+    """A state was asked to move where it cannot go."""
+
+    def __init__(self, got: State, wanted: State) -> None:
+        super().__init__(f"a generation cannot move from {got} to {wanted}")
+        self.got, self.wanted = got, wanted
+
+
+class Purpose(models.TextChoices):
+    REPLY = "reply", _("Reply")
+    TITLE = "title", _("Title")
+
+
+class GenerationQuerySet(models.QuerySet["Generation"]):
+    def move(self, to: State, *, expect: State, **fields: Any) -> int:
+        """Move the rows that are still in ``expect``; returns how many did.
+
+        0 rows: somebody else won (I3). A terminal state is never left, so ``expect`` cannot be one.
+        """
+        if to not in NEXT.get(expect, ()):
+            raise IllegalTransition(expect, to)
+        return self.filter(state=expect).update(state=to, **fields)
+
+    def active(self) -> "GenerationQuerySet":
+        return self.filter(state__in=ACTIVE)
+
+    def unreconciled(self) -> "GenerationQuerySet":
+        return self.filter(state__in=TERMINAL, reconciled_at=None)
+
+
+class Generation(models.Model):
+    """One attempt to produce an assistant message: model, parameters, state, timings, usage, error.
+
+    ``attempt`` counts the claims of the row. Whoever writes for an older attempt is refused.
+    Times named ``ttft`` are milliseconds: *provider* from request sent to first delta, *served*
+    from the send being accepted to the first fragment on a viewer's socket.
+    """
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="generations")
+    message = models.OneToOneField(
+        Message, models.CASCADE, null=True, blank=True, related_name="generation"
+    )
+    purpose = models.CharField(max_length=5, choices=Purpose.choices, default=Purpose.REPLY)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    parameters = models.JSONField(_("parameters"), default=dict)
+    state = models.CharField(_("state"), max_length=11, choices=State.choices, default=State.QUEUED)
+    attempt = models.PositiveIntegerField(default=0)
+    claimed_by = models.CharField(max_length=100, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    stop_reason = models.CharField(_("stop reason"), max_length=20, blank=True)
+    request_id = models.CharField(_("request id"), max_length=64, blank=True)
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    requested_at = models.DateTimeField(_("requested"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    reconciled_at = models.DateTimeField(_("reconciled"), null=True, blank=True)
+    ttft_provider_ms = models.FloatField(_("TTFT, provider"), null=True, blank=True)
+    ttft_served_ms = models.FloatField(_("TTFT, served"), null=True, blank=True)
+    thinking_ms = models.FloatField(_("thinking time"), null=True, blank=True)
+    writing_ms = models.FloatField(_("writing time"), null=True, blank=True)
+
+    calls = models.PositiveIntegerField(_("provider calls"), default=0)
+    finish_reason = models.CharField(_("finish reason"), max_length=40, blank=True)
+    prompt_tokens = models.PositiveIntegerField(null=True, blank=True)
+    completion_tokens = models.PositiveIntegerField(null=True, blank=True)
+    reasoning_tokens = models.PositiveIntegerField(null=True, blank=True)
+    tokens_estimated = models.BooleanField(default=False)
+    error_kind = models.CharField(_("error"), max_length=30, blank=True)
+    error_detail = models.TextField(_("error detail"), blank=True)
+
+    objects = GenerationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("generation")
+        verbose_name_plural = _("generations")
+        constraints = [
+            # Two different sends at once in one conversation: the database lets one through.
+            models.UniqueConstraint(
+                fields=["conversation"],
+                condition=models.Q(state__in=["queued", "streaming"], purpose="reply"),
+                name="one_active_reply_per_conversation",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["created_at"], name="generation_queue", condition=models.Q(state="queued")
+            ),
+            models.Index(
+                fields=["finished_at"],
+                name="generation_unreconciled",
+                condition=models.Q(reconciled_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} #{self.pk} ({self.state})"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Completion tokens over the time from the first delta to the last; None if unknown."""
+        if not self.completion_tokens or not self.writing_ms or self.completion_tokens < 2:
+            return None
+        return (self.completion_tokens - 1) / self.writing_ms * 1000

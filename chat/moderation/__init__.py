@@ -1,0 +1,1 @@
+"""Moderation of transcripts: one file per backend, one verdict per message."""

@@ -1,0 +1,146 @@
+"""Undo what hides a word: invisible characters, look-alikes, leetspeak, masks, stretched letters.
+
+`fold` works on text, `canonical` on one token of it. A token is only rewritten when the result is
+in the caller's vocabulary, so `b0mb` becomes `bomb` while `utf8`, `#a55b17` and Russian stay.
+"""
+
+import re
+import unicodedata
+from typing import Protocol
+
+MAX_WORD = 40  # characters; longer tokens are hashes, base64 or noise, never a word
+
+
+class Vocabulary(Protocol):
+    def __contains__(self, word: object) -> bool: ...
+    def unmask(self, word: str) -> str: ...
+
+
+_KEEP = frozenset("\n\r\t")
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, blank on screen
+_DROPPED_CATEGORIES = frozenset({"Mn", "Me", "Cf", "Cc", "Cs"})
+_TABLE_LIMIT = 4096  # entries; hostile text could otherwise fill it with all of Unicode
+
+
+class _Invisible(dict[int, int | str | None]):
+    """A `str.translate` table filled on demand: categories are looked up once per character."""
+
+    def __missing__(self, code: int) -> int | str | None:
+        char = chr(code)
+        dropped = char in _BLANKS or (
+            char not in _KEEP and unicodedata.category(char) in _DROPPED_CATEGORIES
+        )
+        value = None if dropped else code
+        if len(self) < _TABLE_LIMIT:
+            self[code] = value
+        return value
+
+
+_INVISIBLE = _Invisible()
+# Emoji letters, which NFKD leaves alone: regional indicators, negative circled and squared.
+for _first in (0x1F1E6, 0x1F150, 0x1F170):
+    _INVISIBLE.update({_first + i: chr(ord("a") + i) for i in range(26)})
+
+_LOOKALIKES = str.maketrans(
+    # Cyrillic
+    "авсеһніїјкморѕтухԁԍԛԝьгпи"
+    # Greek
+    "αβεηικνορτυχφγωμς"
+    # Armenian, IPA, barred and small capital Latin
+    "օոսհɑɡıłøđħŋƒᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+    "abcehhiijkmopstyxdgqwbrnu"
+    "abenikvoptuxfywus"
+    "onuhagilodhnfabcdefghijklmnoprstuvwyz",
+)
+_LEET = str.maketrans("013457890@$!|+€", "oieastbgoasiite")
+_LEET_L = str.maketrans("013457890@$!|+€", "oleastbgoasllte")
+_LEET_CHARS = re.compile(r"[0-9@$!|+€]")
+_EDGES = "'!|+*@$"
+_ELISION = re.compile(r"^(?:l|d|qu|un|all|dell|nell|dall|sull)'(?=\w)")
+_SHORT = frozenset("aiu")  # words of one letter that may stand in a spelled-out run
+_STRETCH = re.compile(r"(\w)\1{2,}")
+_SPACED = re.compile(
+    r"(?<![^\W_])(?:[^\W_]|[@$!])(?:[ .\-_*/|~]{1,3}(?:[^\W_]|[@$!])){2,40}(?![^\W_])"
+)
+_GAP = re.compile(r"[ .\-_*/|~]+")
+_WIDE_GAP = re.compile(r"[ .\-_*/|~]{2,}")
+
+
+def fold(text: str) -> str:
+    """Compatibility forms, accents and invisible characters removed; case kept."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", text).replace("’", "'")
+    return text.translate(_INVISIBLE)
+
+
+def canonical(token: str, vocabulary: Vocabulary) -> str:
+    """The word that a token stands for, or "" when it is an identifier or too long."""
+    if len(token) > MAX_WORD or "_" in token:
+        return ""
+    word = token.casefold()
+    if not word.isascii():
+        word = _latin(word, vocabulary)
+    if not word.isalpha():
+        word = _decoded(word, vocabulary)
+    if word not in vocabulary and _STRETCH.search(word):
+        for keep in (r"\1", r"\1\1"):
+            shorter = _STRETCH.sub(keep, word)
+            if shorter in vocabulary:
+                return shorter
+    return word
+
+
+def join_spaced(text: str, vocabulary: Vocabulary) -> str:
+    """`f u c k` and `f.u.c.k` as one word, if the letters spell known words."""
+
+    def joined(match: re.Match[str]) -> str:
+        run = match[0].casefold().translate(_LOOKALIKES).translate(_LEET)
+        words: list[str] = []
+        for part in _WIDE_GAP.split(run):  # "f u c k  y o u": a wider gap parts words
+            found = _segment(_GAP.sub("", part), vocabulary)
+            if not found:
+                return match[0]
+            words += found
+        return " ".join(words) if any(len(word) > 2 for word in words) else match[0]
+
+    return _SPACED.sub(joined, text)
+
+
+def _latin(word: str, vocabulary: Vocabulary) -> str:
+    """Look-alikes as Latin letters: in words of mixed script, or when that gives a known word."""
+    mapped = word.translate(_LOOKALIKES)
+    if mapped == word or not mapped.isascii():
+        return word
+    mixed = any(char.isascii() and char.isalpha() for char in word)
+    return mapped if mixed or (mapped in vocabulary and word not in vocabulary) else word
+
+
+def _decoded(word: str, vocabulary: Vocabulary) -> str:
+    """Leetspeak, masks and apostrophes resolved; what remains unknown loses its symbols."""
+    plain = _ELISION.sub("", word.strip("'!|+*")).replace("'", "").strip(_EDGES)
+    if plain in vocabulary:
+        return plain
+    bare = word.strip("'").rstrip("!|+*")
+    if "*" in bare:
+        return vocabulary.unmask(word.strip("'!"))
+    if any(char.isalpha() for char in bare) and _LEET_CHARS.search(bare):
+        for form in (bare, bare.replace("11", "ll")):
+            for table in (_LEET, _LEET_L):
+                decoded = form.translate(table).replace("'", "")
+                if decoded in vocabulary:
+                    return decoded
+    return plain
+
+
+def _segment(letters: str, vocabulary: Vocabulary) -> list[str]:
+    """The fewest known words that spell `letters`, or nothing. At most 41 letters come in."""
+    best: list[list[str] | None] = [[]] + [None] * len(letters)
+    for end in range(1, len(letters) + 1):
+        for start in range(max(0, end - 14), end):
+            before, word = best[start], letters[start:end]
+            known = word in _SHORT if len(word) == 1 else word in vocabulary
+            if before is None or not known:
+                continue
+            if best[end] is None or len(before) + 1 < len(best[end] or []):
+                best[end] = [*before, word]
+    return best[-1] or []

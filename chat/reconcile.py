@@ -1,0 +1,247 @@
+"""The step after the stream: the full text hashed and moderated, the receipt written, once.
+
+Idempotent: it may run again for the same generation, and the sweeper runs it for whatever a crash
+left behind. A reply without text gets a receipt and no verdict to wait for.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from chat import doorbell
+from chat.database import in_database
+from chat.engine.provider import Provider
+from chat.models import (
+    Generation,
+    Message,
+    Purpose,
+    Receipt,
+    State,
+    Verdict,
+    VerdictState,
+)
+from chat.moderation.base import ModerationUnavailable, Result
+from chat.moderation.registry import backend
+
+logger = structlog.get_logger()
+
+ORPHANED_AFTER_S = 20.0  # ten missed heartbeats
+RETRY_S = (5, 15, 60, 300, 900)  # between tries of a moderation service that is down
+BATCH = 100
+
+
+async def reconcile(generation_id: int, provider: Provider) -> None:
+    """Hash, moderate and write the receipt of a generation that has ended."""
+    text = await in_database(_text_to_reconcile, generation_id)
+    if text is None:
+        return
+    results: dict[str, Result] = {}
+    # A backend on this machine answers at once, so its verdict goes in with the receipt. A remote
+    # one is asked afterwards: its verdict must be on record as pending while it may be down.
+    if text and "local" in settings.MODERATION_BACKENDS:
+        results["local"] = await backend("local", provider).moderate(text)
+    message_id = await in_database(_write, generation_id, text, results)
+    if message_id is not None and text:
+        await moderate_pending(message_id, provider)
+
+
+async def moderate_pending(message_id: int, provider: Provider) -> None:
+    """Ask the backends whose verdict on this message is pending and due."""
+    for verdict_id, name, text in await in_database(_pending, message_id):
+        try:
+            result = await backend(name, provider).moderate(text)
+        except ModerationUnavailable as error:
+            logger.warning("moderation_unavailable", backend=name, error=str(error))
+            await in_database(_postpone, verdict_id)
+        else:
+            await in_database(_decide, verdict_id, result)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one pass of the sweeper did."""
+
+    orphans: int
+    reconciled: int
+    moderated: int
+
+
+async def sweep(provider: Provider, *, not_mine: str | None = None) -> Swept:
+    """Finish what a crash left: orphans, unreconciled replies, verdicts still pending.
+
+    ``not_mine`` is given by the only worker of a machine at its start: whatever another worker
+    holds then is orphaned at once, for that one can no longer be alive.
+    """
+    orphans = await in_database(_interrupt_orphans, not_mine)
+    unreconciled = await in_database(_unreconciled)
+    for generation_id in unreconciled:
+        await reconcile(generation_id, provider)
+    due = await in_database(_due_messages)
+    for message_id in due:
+        await moderate_pending(message_id, provider)
+    swept = Swept(orphans, len(unreconciled), len(due))
+    if any((swept.orphans, swept.reconciled)):
+        logger.info("swept", orphans=orphans, reconciled=swept.reconciled, moderated=len(due))
+    return swept
+
+
+def _text_to_reconcile(generation_id: int) -> str | None:
+    rows = Generation.objects.filter(pk=generation_id, purpose=Purpose.REPLY).unreconciled()
+    return rows.values_list("message__text", flat=True).first()
+
+
+def _write(generation_id: int, text: str, results: dict[str, Result]) -> int | None:
+    """Verdicts and receipt in one transaction; None when somebody else has written them."""
+    with transaction.atomic():
+        generation = Generation.objects.select_related("conversation", "message").get(
+            pk=generation_id
+        )
+        revision = generation.conversation.bump()
+        if not Generation.objects.filter(pk=generation_id, reconciled_at=None).update(
+            reconciled_at=timezone.now()
+        ):
+            transaction.set_rollback(True)
+            return None
+        message = generation.message
+        assert message is not None
+        if text:
+            Verdict.objects.bulk_create(
+                [
+                    _verdict(message, name, results.get(name))
+                    for name in settings.MODERATION_BACKENDS
+                ]
+            )
+        Receipt.objects.create(
+            generation=generation,
+            state=generation.state,
+            finish_reason=generation.finish_reason,
+            sha256=hashlib.sha256(text.encode()).hexdigest(),
+            characters=len(text),
+            verdict=_overall([v.state for v in message.verdicts.all()]),
+            prompt_tokens=generation.prompt_tokens,
+            completion_tokens=generation.completion_tokens,
+            ttft_provider_ms=generation.ttft_provider_ms,
+            ttft_served_ms=generation.ttft_served_ms,
+        )
+        _apply(message, revision, flagged=any(r.flagged for r in results.values()))
+        transaction.on_commit(
+            partial(doorbell.ring_conversation, generation.conversation_id), robust=True
+        )
+    return message.pk
+
+
+def _verdict(message: Message, name: str, result: Result | None) -> Verdict:
+    verdict = Verdict(message=message, backend=name, next_try_at=timezone.now())
+    if result is not None:
+        _fill(verdict, result)
+    return verdict
+
+
+def _fill(verdict: Verdict, result: Result) -> None:
+    verdict.state = VerdictState.FLAGGED if result.flagged else VerdictState.PASSED
+    verdict.model, verdict.version = result.model, result.version
+    verdict.categories = result.categories
+    verdict.decided_at = timezone.now()
+    verdict.next_try_at = None
+    verdict.tries += 1
+
+
+def _apply(message: Message, revision: int, *, flagged: bool) -> None:
+    """Show the page that something changed, and take a flagged reply off it."""
+    fields: dict[str, object] = {"revision": revision}
+    if flagged and settings.MODERATION_ACTION == "withhold":
+        fields["withheld_at"] = timezone.now()
+    Message.objects.filter(pk=message.pk).update(**fields)
+
+
+def _overall(states: list[str]) -> VerdictState:
+    """One word for the verdicts of a message: the gravest. No text, nothing to object to."""
+    for state in (VerdictState.FLAGGED, VerdictState.ERROR, VerdictState.PENDING):
+        if state in states:
+            return state
+    return VerdictState.PASSED
+
+
+def _pending(message_id: int) -> list[tuple[int, str, str]]:
+    rows = _due().filter(message=message_id)
+    return list(rows.values_list("pk", "backend", "message__text"))
+
+
+def _due() -> QuerySet[Verdict]:
+    now = timezone.now()
+    return Verdict.objects.filter(
+        Q(next_try_at=None) | Q(next_try_at__lte=now), state=VerdictState.PENDING
+    )
+
+
+def _due_messages() -> list[int]:
+    rows = _due().filter(message__generation__reconciled_at__isnull=False)
+    return list(rows.values_list("message", flat=True).distinct()[:BATCH])
+
+
+def _postpone(verdict_id: int) -> None:
+    verdict = Verdict.objects.get(pk=verdict_id)
+    wait = RETRY_S[min(verdict.tries, len(RETRY_S) - 1)]
+    Verdict.objects.filter(pk=verdict_id, state=VerdictState.PENDING).update(
+        tries=verdict.tries + 1, next_try_at=timezone.now() + timedelta(seconds=wait)
+    )
+
+
+def _decide(verdict_id: int, result: Result) -> None:
+    with transaction.atomic():
+        verdict = Verdict.objects.select_related("message__conversation").get(pk=verdict_id)
+        conversation = verdict.message.conversation
+        revision = conversation.bump()
+        if verdict.state != VerdictState.PENDING:
+            return
+        _fill(verdict, result)
+        verdict.save()
+        overall = _overall(list(verdict.message.verdicts.values_list("state", flat=True)))
+        Receipt.objects.filter(generation__message=verdict.message_id).update(verdict=overall)
+        _apply(verdict.message, revision, flagged=result.flagged)
+        transaction.on_commit(partial(doorbell.ring_conversation, conversation.pk), robust=True)
+
+
+def _interrupt_orphans(not_mine: str | None) -> int:
+    cutoff = timezone.now() - timedelta(seconds=ORPHANED_AFTER_S)
+    lost = Q(heartbeat_at__lt=cutoff) | Q(heartbeat_at=None)
+    if not_mine is not None:
+        lost |= ~Q(claimed_by=not_mine)
+    orphans = Generation.objects.filter(lost, state=State.STREAMING)
+    interrupted = 0
+    for generation in orphans.select_related("conversation"):
+        with transaction.atomic():
+            revision = generation.conversation.bump()
+            interrupted += Generation.objects.filter(
+                pk=generation.pk, attempt=generation.attempt
+            ).move(
+                State.INTERRUPTED,
+                expect=State.STREAMING,
+                stop_reason="orphaned",
+                finished_at=timezone.now(),
+            )
+            Message.objects.filter(pk=generation.message_id).update(revision=revision)
+            transaction.on_commit(
+                partial(doorbell.ring_conversation, generation.conversation_id), robust=True
+            )
+    return interrupted
+
+
+def _unreconciled() -> list[int]:
+    rows = Generation.objects.unreconciled().filter(purpose=Purpose.REPLY)
+    return list(rows.order_by("finished_at").values_list("pk", flat=True)[:BATCH])
+
+
+def backlog() -> dict[str, int]:
+    """How many replies wait to be reconciled and how many verdicts are pending."""
+    return {
+        "unreconciled": Generation.objects.unreconciled().filter(purpose=Purpose.REPLY).count(),
+        "verdicts_pending": Verdict.objects.filter(state=VerdictState.PENDING).count(),
+    }

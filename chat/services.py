@@ -1,0 +1,185 @@
+"""What a serving process runs beside its requests: provider, log, worker, sweeper, local model.
+
+One set per process, on the loop that its sockets live on. ``ensure_started`` begins them, at the
+latest with the first request; ``shut_down`` drains and ends them. The functions without ``async``
+may be called from any thread, and do nothing in a process that serves nobody.
+"""
+
+import asyncio
+import contextlib
+from enum import StrEnum
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+
+from chat import doorbell, reconcile
+from chat.engine.errors import ProviderError, Unreachable
+from chat.engine.log import Log, MemoryLog
+from chat.engine.provider import Endpoint, Provider
+from chat.local_model import LocalModel, ModelState
+from chat.worker import Worker
+
+logger = structlog.get_logger()
+
+SWEEP_EVERY_S = 10.0
+MODELS_RETRY_S = 5.0
+MODELS_REFRESH_S = 600.0
+
+
+class Readiness(StrEnum):
+    """Can the provider be asked? A configured endpoint always can; a local model must load."""
+
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Services:
+    """The running parts. Made and used on one event loop."""
+
+    def __init__(self) -> None:
+        self.local_model = None if settings.OPENAI_BASE_URL else LocalModel()
+        self.provider = Provider(self._endpoint)
+        self.log: Log = MemoryLog()
+        self.worker = Worker(self.provider, self.log, self._model_ready)
+        self.models: list[str] = list(settings.CHAT_MODELS)
+        self.draining = asyncio.Event()
+        self._sweep_now = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self.worker.start()
+        self._tasks.append(asyncio.create_task(self._sweep(), name="sweeper"))
+        self._tasks.append(asyncio.create_task(self._list_models(), name="models"))
+        if self.local_model is not None:
+            self._tasks.append(asyncio.create_task(self.local_model.start(), name="local-model"))
+
+    async def stop(self, drain_s: float) -> None:
+        """Drain the worker, then end everything."""
+        self.draining.set()
+        await self.worker.drain(drain_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.local_model is not None:
+            await self.local_model.stop()
+        await self.provider.close()
+
+    def sweep_soon(self) -> None:
+        self._sweep_now.set()
+
+    @property
+    def readiness(self) -> Readiness:
+        if self.local_model is None or self.local_model.state is ModelState.READY:
+            return Readiness.READY
+        if self.local_model.state is ModelState.FAILED:
+            return Readiness.FAILED
+        return Readiness.LOADING
+
+    def _endpoint(self) -> Endpoint:
+        if self.local_model is not None:
+            return Endpoint(self.local_model.base_url or "", self.local_model.api_key or "")
+        return Endpoint(settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY)
+
+    async def _model_ready(self) -> None:
+        if self.local_model is None:
+            return
+        try:
+            await self.local_model.wait_ready(settings.STREAM_FIRST_TOKEN_TIMEOUT)
+        except TimeoutError:
+            raise Unreachable("the local model did not become ready") from None
+
+    async def _sweep(self) -> None:
+        not_mine: str | None = self.worker.name
+        while True:
+            try:
+                await reconcile.sweep(self.provider, not_mine=not_mine)
+                not_mine = None
+            except DatabaseError as error:
+                logger.warning("sweep_failed", error=type(error).__name__)
+            self._sweep_now.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_EVERY_S):
+                    await self._sweep_now.wait()
+
+    async def _list_models(self) -> None:
+        """Keep the list of models; CHAT_MODELS, when given, is the list."""
+        while not settings.CHAT_MODELS:
+            delay_s = MODELS_RETRY_S
+            with contextlib.suppress(ProviderError):
+                await self._model_ready()
+                self.models = await self.provider.models()
+                delay_s = MODELS_REFRESH_S
+            await asyncio.sleep(delay_s)
+
+
+_current: Services | None = None
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def ensure_started() -> Services:
+    """The services of this process, started on the running loop if they were not."""
+    global _current, _loop
+    if _current is None:
+        _loop = asyncio.get_running_loop()
+        doorbell.attach(_loop)
+        _current = Services()
+        _current.start()
+    return _current
+
+
+async def shut_down(drain_s: float) -> None:
+    """Drain for at most ``drain_s`` seconds, then end everything."""
+    if _current is not None:
+        await _current.stop(drain_s)
+
+
+def forget() -> None:
+    """Let the next ``ensure_started`` begin anew, in a process that serves again."""
+    global _current, _loop
+    _current = _loop = None
+    doorbell.attach(None)
+
+
+def hurry() -> None:
+    """Cut the drain short: what still runs is saved as interrupted now."""
+    if _current is not None:
+        _current.worker.interrupt_all()
+
+
+def current() -> Services | None:
+    return _current
+
+
+def is_draining() -> bool:
+    return _current is not None and _current.draining.is_set()
+
+
+def readiness() -> Readiness:
+    return _current.readiness if _current is not None else Readiness.READY
+
+
+def model_names() -> list[str]:
+    """The models to choose from, the default first; empty while the endpoint has not said."""
+    return _current.models if _current is not None else list(settings.CHAT_MODELS)
+
+
+def default_model() -> str:
+    names = model_names()
+    return names[0] if names else ""
+
+
+def wake_worker() -> None:
+    if _current is not None and _loop is not None:
+        _loop.call_soon_threadsafe(_current.worker.wake)
+
+
+def stop_generation(generation_id: int, reason: str) -> None:
+    if _current is not None and _loop is not None:
+        _loop.call_soon_threadsafe(_current.worker.stop, generation_id, reason)
+
+
+def sweep_soon() -> None:
+    if _current is not None and _loop is not None:
+        _loop.call_soon_threadsafe(_current.sweep_soon)

@@ -1,0 +1,143 @@
+"""A serving process: start, run, drain, end.
+
+Daphne's own shutdown neither drains nor closes its sockets, and fails outright when one was opened
+within the last second. So its signal handlers are off: on SIGTERM or SIGINT we stop listening,
+refuse new work, close the viewers with 1012 so that they come back elsewhere, let the running
+replies finish or save them as interrupted, and only then stop the reactor. A second signal ends
+the wait.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from chat import services
+from chat.accounts.setup import setup_path
+from chat.database import close_pool, in_database
+from chat.delivery import consumers
+
+logger = structlog.get_logger()
+
+# Objects that are made for every token die young; looking for cycles among them every 700
+# allocations is what the slowest tokens would wait for.
+GC_THRESHOLD = 50_000
+
+
+class Serving:
+    """One Daphne server with Parley's services beside it, on one event loop."""
+
+    def __init__(
+        self, server_class: Any, host: str, port: int, say: Callable[[str], object]
+    ) -> None:
+        from chatsite.asgi import application
+
+        self.host, self.port, self._say = host, port, say
+        endpoint = f"tcp:port={port}:interface={host.replace(':', chr(92) + ':')}"
+        self._server = server_class(
+            application=application,
+            endpoints=[endpoint],
+            signal_handlers=False,
+            # Half of the bound: a ping is sent when the last one is older than this, and checked
+            # every two seconds.
+            ping_interval=max(1, int(settings.STREAM_HEARTBEAT) - 3),
+            ping_timeout=30,
+            # 0 would end a socket after a day with a code that the page does not come back from.
+            websocket_timeout=-1,
+            websocket_max_message_size=64 * 1024,
+            websocket_max_frame_size=64 * 1024,
+            ready_callable=self._ready,
+            server_name="parley",
+        )
+        self._stopping = False
+        self._exit_code = 0
+        self._hurry: asyncio.Event | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def run(self) -> int:
+        """Serve until told to stop; returns the exit code."""
+        self._server.run()
+        close_pool()
+        return self._exit_code
+
+    def _ready(self) -> None:
+        from daphne.server import twisted_loop
+
+        self._loop: asyncio.AbstractEventLoop = twisted_loop
+        self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._signalled, number)
+        if not self._server.listening_addresses:
+            self._exit_code = 1
+            self._say(f"Cannot listen on {self.host}:{self.port}: is something there already?")
+            self._stop_reactor()
+            return
+        services.ensure_started()
+        self._task = self._loop.create_task(self._announce())
+
+    async def _announce(self) -> None:
+        host = self.host if self.host not in {"0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104
+        host = f"[{host}]" if ":" in host else host
+        address = f"http://{host}:{self.port}"
+        self._say(f"Parley is at {address}")
+        if (path := await in_database(setup_path)) is not None:
+            self._say(f"Nobody has an account yet. Make the first administrator: {address}{path}")
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD, 20, 20)
+        logger.info("serving", address=address, pid=os.getpid())
+
+    def _signalled(self, number: int) -> None:
+        if self._stopping:
+            if self._hurry is not None:
+                self._hurry.set()
+            return
+        self._stopping = True
+        self._hurry = asyncio.Event()
+        logger.info("stopping", signal=signal.Signals(number).name)
+        self._task = self._loop.create_task(self._shut_down())
+
+    async def _shut_down(self) -> None:
+        try:
+            current = services.current()
+            if current is not None:
+                current.draining.set()
+            await asyncio.gather(*(self._stop_listening()))
+            await consumers.close_all()
+            drain = asyncio.create_task(services.shut_down(settings.DRAIN_TIMEOUT))
+            assert self._hurry is not None
+            hurry = asyncio.create_task(self._hurry.wait())
+            await asyncio.wait({drain, hurry}, return_when=asyncio.FIRST_COMPLETED)
+            if not drain.done():
+                services.hurry()
+                await asyncio.wait({drain}, timeout=5)
+            hurry.cancel()
+            # A socket whose handshake was under way when the listener closed.
+            await consumers.close_all()
+            await asyncio.sleep(0.1)
+        except Exception:
+            logger.exception("shutdown_failed")
+            self._exit_code = 1
+        finally:
+            logger.info("stopped")
+            self._stop_reactor()
+
+    def _stop_listening(self) -> list[Any]:
+        ports = [listener.result for listener in self._server.listeners if listener.called]
+        stops = [port.stopListening() for port in ports if hasattr(port, "stopListening")]
+        return [stop.asFuture(self._loop) for stop in stops if stop is not None]
+
+    def _stop_reactor(self) -> None:
+        from twisted.internet import reactor
+
+        # An application that has no task yet would make Daphne's own clean-up raise KeyError.
+        for details in self._server.connections.values():
+            details.setdefault("application_instance", self._loop.create_future())
+        reactor.stop()  # type: ignore[attr-defined]

@@ -1,0 +1,92 @@
+"""A conversation's title, asked of the model in the background after its first complete reply.
+
+A generation of its own kind: it never counts as the user's turn and nobody waits for it. Whatever
+goes wrong, the first words of the question stay as the title.
+"""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from chat import doorbell
+from chat.database import in_database
+from chat.engine.errors import ProviderError
+from chat.engine.provider import Provider
+from chat.models import Conversation, Generation, Message, Purpose, Role, State
+
+MAX_TOKENS = 24
+EXCERPT_CHARS = 600
+TITLE_MAX_CHARS = 60
+INSTRUCTIONS = (
+    "You write titles. Answer with a title of two to six words for the conversation that you are "
+    "given. No quotation marks, no full stop, nothing else."
+)
+
+
+def request(conversation_id: UUID, model: str) -> bool:
+    """Queue a title for a conversation that has never had one made; True if queued."""
+    with transaction.atomic():
+        conversation = Conversation.objects.select_for_update().get(pk=conversation_id)
+        asked = conversation.generations.filter(purpose=Purpose.TITLE).exists()
+        if asked or conversation.titled_by_user or conversation.deleted_at:
+            return False
+        conversation.generations.create(
+            purpose=Purpose.TITLE,
+            model=model,
+            parameters={"max_tokens": MAX_TOKENS, "temperature": 0.2},
+        )
+    return True
+
+
+def prompt(conversation: Conversation) -> list[dict[str, Any]]:
+    """What the model is shown: the first question and the beginning of its answer."""
+    first = Message.objects.filter(conversation=conversation, role=Role.USER).order_by("pk").first()
+    question = first.text[:EXCERPT_CHARS] if first else ""
+    return [
+        {"role": "system", "content": INSTRUCTIONS},
+        {"role": "user", "content": f"The conversation begins:\n\n{question}\n\nTitle:"},
+    ]
+
+
+async def run(job: Any, provider: Provider) -> None:
+    """Ask for the title of a claimed job and keep it if it is usable."""
+    try:
+        title, error = tidy(await provider.complete(job.request)), None
+    except ProviderError as failure:
+        title, error = "", failure
+    await in_database(_save, job, title, error)
+    if title:
+        doorbell.ring_user(job.owner_id)
+
+
+def tidy(answer: str) -> str:
+    """One short line out of whatever the model answered; empty when there is none in it."""
+    lines = [line.strip() for line in answer.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    line = re.sub(r"^(title|titel|titre)\s*:\s*", "", lines[0], flags=re.IGNORECASE)
+    line = re.sub(r"[*_`#\"“”„«»<>]", "", line).strip(" .:-–'")
+    line = " ".join(line.split())
+    if len(line) > TITLE_MAX_CHARS:
+        line = line[:TITLE_MAX_CHARS].rsplit(" ", 1)[0] + "…"
+    return line
+
+
+def _save(job: Any, title: str, error: ProviderError | None) -> None:
+    now = timezone.now()
+    with transaction.atomic():
+        Generation.objects.filter(pk=job.generation_id, attempt=job.attempt).move(
+            State.COMPLETE if title else State.FAILED,
+            expect=State.STREAMING,
+            finished_at=now,
+            reconciled_at=now,
+            calls=1,
+            error_kind=error.kind if error else "" if title else "empty",
+            error_detail=error.detail if error else "",
+        )
+        if title:
+            untouched = Conversation.objects.filter(pk=job.conversation_id, titled_by_user=False)
+            untouched.update(title=title)

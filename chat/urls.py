@@ -1,0 +1,29 @@
+from django.urls import path
+from django.views.generic import RedirectView
+
+from chat.views import commands, export, health, pages, setup
+
+_conversation = "c/<uuid:conversation_id>/"
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path(_conversation, pages.conversation, name="conversation"),
+    path(_conversation + "messages", commands.send, name="send"),
+    path(_conversation + "messages/<int:message_id>/again", commands.try_again, name="try_again"),
+    path(_conversation + "stop", commands.stop, name="stop"),
+    path(_conversation + "rename", commands.rename, name="rename"),
+    path(_conversation + "delete", commands.delete, name="delete"),
+    path(_conversation + "settings", commands.parameters, name="parameters"),
+    path(_conversation + "export.json", export.as_json, name="export_json"),
+    path(_conversation + "export.md", export.as_markdown, name="export_markdown"),
+    path("setup/<str:token>/", setup.first_administrator, name="setup"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    # The socket's path belongs to delivery.routing; the name is for reverse(), and a plain request
+    # to it finds the conversation's page.
+    path(
+        "ws/" + _conversation,
+        RedirectView.as_view(pattern_name="conversation"),
+        name="socket",
+    ),
+]

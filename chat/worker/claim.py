@@ -1,0 +1,88 @@
+"""From a queued row to a job: claimed by a conditional UPDATE, with the request it stands for."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from chat import titles
+from chat.engine.provider import Request
+from chat.models import Generation, Message, Purpose, Role, State
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed generation. ``attempt`` fences its writes."""
+
+    generation_id: int
+    attempt: int
+    purpose: Purpose
+    conversation_id: UUID
+    owner_id: int
+    message_id: int | None
+    accepted_at: datetime
+    request_id: str
+    request: Request = field(repr=False)
+
+
+def claim(worker: str) -> Job | None:
+    """Claim the oldest queued generation, replies before titles; None if there is none to win."""
+    # "reply" sorts before "title": a person waits for the one, nobody for the other.
+    queued = Generation.objects.filter(state=State.QUEUED).order_by("purpose", "created_at")
+    for pk in queued.values_list("pk", flat=True)[:20]:
+        now = timezone.now()
+        won = Generation.objects.filter(pk=pk).move(
+            State.STREAMING,
+            expect=State.QUEUED,
+            attempt=F("attempt") + 1,
+            claimed_by=worker,
+            heartbeat_at=now,
+            requested_at=now,
+        )
+        if won:
+            row = Generation.objects.select_related("conversation", "message").get(pk=pk)
+            return _job(row)
+    return None
+
+
+def _job(row: Generation) -> Job:
+    history = _history(row) if row.message else titles.prompt(row.conversation)
+    request = Request(model=row.model, messages=tuple(history), **row.parameters)
+    return Job(
+        generation_id=row.pk,
+        attempt=row.attempt,
+        purpose=Purpose(row.purpose),
+        conversation_id=row.conversation_id,
+        owner_id=row.conversation.owner_id,
+        message_id=row.message_id,
+        accepted_at=row.created_at,
+        request_id=row.request_id,
+        request=request,
+    )
+
+
+def _history(row: Generation) -> list[dict[str, Any]]:
+    """What the provider is asked: instructions, then the branch up to the message to be written.
+
+    Left out: replies without text, and withheld ones, which nobody has let through. When the whole
+    is longer than ``CONTEXT_MAX_CHARS`` the oldest go first; the newest message always stays.
+    """
+    rows = {m.pk: m for m in Message.objects.filter(conversation=row.conversation_id)}
+    turns: list[dict[str, Any]] = []
+    budget = settings.CONTEXT_MAX_CHARS
+    assert row.message is not None
+    current = rows.get(row.message.parent_id or 0)
+    while current is not None:
+        if current.text and not (current.role == Role.ASSISTANT and current.withheld_at):
+            budget -= len(current.text)
+            if budget < 0 and turns:
+                break
+            turns.append({"role": current.role, "content": current.text})
+        current = rows.get(current.parent_id or 0)
+    if settings.SYSTEM_PROMPT:
+        turns.append({"role": "system", "content": settings.SYSTEM_PROMPT})
+    return turns[::-1]

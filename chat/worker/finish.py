@@ -1,0 +1,59 @@
+"""The end of a generation, in one transaction: state, text, timings, usage."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from chat.engine.errors import ProviderError
+from chat.engine.events import Outcome
+from chat.engine.turn import Turn
+from chat.models import Conversation, Generation, Message, State
+from chat.worker.claim import Job
+
+
+def finish(
+    job: Job, turn: Turn, outcome: Outcome, reason: str, error: ProviderError | None
+) -> bool:
+    """Move the generation to its terminal state and save the whole reply.
+
+    Returns False, and changes nothing, when the claim has been lost.
+    """
+    with transaction.atomic():
+        conversation = Conversation.objects.get(pk=job.conversation_id)
+        revision = conversation.bump()
+        reply = turn.reply
+        usage = reply.usage
+        completion = usage.completion_tokens if usage else None
+        moved = Generation.objects.filter(pk=job.generation_id, attempt=job.attempt).move(
+            State(outcome),
+            expect=State.STREAMING,
+            finished_at=timezone.now(),
+            stop_reason=reason,
+            calls=turn.calls,
+            finish_reason=reply.finish_reason[:40],
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=reply.pieces if completion is None else completion,
+            # Most providers send a token per chunk, so the pieces are a fair guess without usage.
+            tokens_estimated=completion is None,
+            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            ttft_provider_ms=_ms(turn.requested_at, turn.first_delta_at),
+            thinking_ms=_ms(turn.first_delta_at, turn.first_text_at or turn.last_delta_at)
+            if reply.reasoning
+            else None,
+            writing_ms=_ms(turn.first_delta_at, turn.last_delta_at),
+            error_kind=error.kind if error else "",
+            error_detail=error.detail if error else "",
+        )
+        if not moved:
+            transaction.set_rollback(True)
+            return False
+        if job.message_id is not None:
+            Message.objects.filter(pk=job.message_id).update(
+                text=reply.text, reasoning=reply.reasoning, revision=revision
+            )
+    return True
+
+
+def _ms(start: float | None, end: float | None) -> float | None:
+    if start is None or end is None:
+        return None
+    return round((end - start) * 1000, 3)

@@ -1,0 +1,202 @@
+"""The loop: claim what is queued, run it, save it, reconcile it; stop and drain on request."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError
+
+from chat import doorbell, reconcile, titles
+from chat.database import in_database
+from chat.engine.errors import ProviderError
+from chat.engine.events import Ended, Outcome
+from chat.engine.log import Log
+from chat.engine.provider import Provider
+from chat.engine.turn import Deadlines, Turn
+from chat.models import Purpose
+from chat.worker.claim import Job, claim
+from chat.worker.finish import finish
+from chat.worker.writer import Writer
+
+logger = structlog.get_logger()
+
+POLL_S = 5.0  # a wake-up is a hint; this is how long a lost one can go unnoticed
+# Reasons that end a turn as stopped: somebody wanted it so. Any other way is an interruption.
+WANTED = {"user", "deleted"}
+
+
+class InternalError(ProviderError):
+    """Our own fault. The user reads the same neutral sentence, the log has the traceback."""
+
+    kind = "internal"
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    turn: Turn
+    produce: asyncio.Task[None] | None = None
+    stop_reason: str = ""
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+
+class Worker:
+    """Runs generations on this process's event loop until it is drained.
+
+    ``ready`` is awaited before the provider is called: the local model may still be loading.
+    """
+
+    def __init__(self, provider: Provider, log: Log, ready: Callable[[], Awaitable[None]]) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._provider, self._log, self._ready = provider, log, ready
+        self._writer = Writer()
+        self._wake = asyncio.Event()
+        self._running: dict[int, _Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop_task: asyncio.Task[None] | None = None
+        self.draining = False
+
+    def start(self) -> None:
+        self._writer.start()
+        self._loop_task = asyncio.create_task(self._run(), name="worker")
+
+    def wake(self) -> None:
+        """There may be something to claim."""
+        self._wake.set()
+
+    def stop(self, generation_id: int, reason: str) -> None:
+        """Cancel a running turn: its provider connection closes, its text so far is saved."""
+        running = self._running.get(generation_id)
+        if running is None or running.stop_reason:
+            return
+        running.stop_reason = reason
+        if running.produce is not None:
+            running.produce.cancel()
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Claim nothing more; let the running replies finish, save what is left as interrupted."""
+        self.draining = True
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop_task
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        self.interrupt_all()
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=5)
+        await self._writer.close()
+
+    def interrupt_all(self) -> None:
+        """Save what still runs as interrupted."""
+        for generation_id in list(self._running):
+            self.stop(generation_id, "drained")
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                while (job := await in_database(claim, self.name)) is not None:
+                    self._begin(job)
+            except DatabaseError as error:
+                logger.warning("claim_failed", error=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._wake.wait()
+
+    def _begin(self, job: Job) -> None:
+        run = self._run_reply if job.purpose == Purpose.REPLY else self._run_title
+        task = asyncio.create_task(run(job), name=f"generation-{job.generation_id}")
+        # A task that nobody holds may be collected while it runs.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run_reply(self, job: Job) -> None:
+        structlog.contextvars.bind_contextvars(
+            generation=job.generation_id, request_id=job.request_id
+        )
+        self._log.open(job.generation_id, job.attempt)
+        turn = Turn(
+            append=partial(self._log.append, job.generation_id, job.attempt),
+            deadlines=Deadlines(settings.STREAM_FIRST_TOKEN_TIMEOUT, settings.STREAM_IDLE_TIMEOUT),
+        )
+        running = self._running[job.generation_id] = _Running(job, turn)
+        self._writer.watch(job, turn.reply)
+        logger.info("generation_started", conversation=str(job.conversation_id))
+        try:
+            running.produce = asyncio.create_task(self._produce(running))
+            await asyncio.wait([running.produce])
+            outcome, error = self._outcome(running)
+            await self._save(running, outcome, error)
+        finally:
+            self._writer.forget(job)
+            del self._running[job.generation_id]
+
+    async def _produce(self, running: _Running) -> None:
+        await self._ready()
+        await running.turn.run(self._provider, running.job.request)
+
+    def _outcome(self, running: _Running) -> tuple[Outcome, ProviderError | None]:
+        produce, turn = running.produce, running.turn
+        assert produce is not None
+        if produce.cancelled():
+            wanted = running.stop_reason in WANTED
+            return (Outcome.STOPPED if wanted else Outcome.INTERRUPTED), None
+        if (error := produce.exception()) is not None:
+            if not isinstance(error, ProviderError):
+                logger.error("generation_crashed", exc_info=error)
+                error = InternalError(type(error).__name__)
+            return (Outcome.FAILED if turn.reply.empty else Outcome.INTERRUPTED), error
+        running.stop_reason = ""  # it came to its own end before the stop reached it
+        assert turn.outcome is not None
+        return turn.outcome, turn.error
+
+    async def _save(self, running: _Running, outcome: Outcome, error: ProviderError | None) -> None:
+        job, turn = running.job, running.turn
+        delay_s = 0.2
+        while True:
+            try:
+                won = await in_database(finish, job, turn, outcome, running.stop_reason, error)
+                break
+            except DatabaseError as failure:
+                # The reply is whole in memory: keep it and try until the database is back.
+                logger.warning("finish_failed", error=type(failure).__name__)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, 5.0)
+        if not won:
+            logger.warning("claim_lost")
+        self._log.append(job.generation_id, job.attempt, [Ended(outcome)])
+        logger.info(
+            "generation_ended",
+            outcome=str(outcome),
+            reason=running.stop_reason or None,
+            error=error.kind if error else None,
+            calls=turn.calls,
+            characters=turn.reply.characters,
+        )
+        doorbell.ring_conversation(job.conversation_id)
+        await reconcile.reconcile(job.generation_id, self._provider)
+        self._log.drop(job.generation_id)
+        wanted = settings.TITLES and outcome == Outcome.COMPLETE and not self.draining
+        if wanted and await in_database(titles.request, job.conversation_id, job.request.model):
+            self.wake()
+
+    async def _run_title(self, job: Job) -> None:
+        try:
+            await self._ready()
+            await titles.run(job, self._provider)
+        except Exception:
+            # A title is a nicety: the first words of the question stay in its place.
+            logger.exception("title_failed", generation=job.generation_id)

@@ -1,0 +1,1 @@
+"""The site: settings, root URLs and the ASGI application."""

@@ -1,0 +1,21 @@
+#!/usr/bin/env python
+"""Django's command line for Parley."""
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
+    from chatsite.env import BadEnvironment
+
+    try:
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)
+    except BadEnvironment as error:
+        sys.exit(f"Parley cannot start.\n{error}")
+
+
+if __name__ == "__main__":
+    main()

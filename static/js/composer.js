@@ -1,0 +1,104 @@
+/* The composer: Enter sends, the box grows, what was typed survives. */
+const DRAFT_DELAY_MS = 250;
+
+export class Composer {
+  constructor(form, error, onSent) {
+    this.form = form;
+    this.error = error;
+    this.onSent = onSent;
+    this.box = form.elements.text;
+    this.sent = null;
+
+    if (!this.box.value) this.box.value = this.readDraft();
+    this.resize();
+
+    this.box.addEventListener("input", () => this.changed());
+    this.box.addEventListener("keydown", (event) => this.key(event));
+    form.addEventListener("htmx:before:request", (event) => this.sending(event));
+    form.addEventListener("htmx:after:request", (event) => this.answered(event));
+    form.addEventListener("htmx:error", (event) => this.failed(event));
+    window.addEventListener("pagehide", () => this.saveDraft());
+  }
+
+  focus() {
+    // On a touch screen the focus would open the keyboard over the page.
+    if (window.matchMedia("(hover: hover)").matches) this.box.focus();
+  }
+
+  key(event) {
+    // An input method uses Enter to choose a word.
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (this.box.value.trim()) this.form.requestSubmit();
+  }
+
+  sending(event) {
+    if (event.target !== this.form) return;
+    this.sent = this.box.value;
+    this.error.textContent = "";
+  }
+
+  answered(event) {
+    if (event.target !== this.form) return;
+    const status = event.detail.ctx.response.status;
+    if (status >= 500) this.error.textContent = this.form.dataset.unsent;
+    if (status !== 200) return;
+    // What was typed while the request was under way stays.
+    if (this.box.value === this.sent) this.box.value = "";
+    this.clearDraft();
+    this.adopt();
+    this.changed();
+    this.onSent();
+  }
+
+  failed(event) {
+    if (event.target === this.form) this.error.textContent = this.form.dataset.unsent;
+  }
+
+  /** A new conversation has its address once its first message is accepted. */
+  adopt() {
+    if (this.form.dataset.conversation !== "new") return;
+    const url = new URL(this.form.action).pathname.replace(/messages$/, "");
+    this.form.dataset.conversation = url.split("/")[2];
+    history.replaceState(null, "", url);
+  }
+
+  changed() {
+    this.resize();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.saveDraft(), DRAFT_DELAY_MS);
+  }
+
+  resize() {
+    // Browsers without field-sizing: as high as the text, up to the style's limit.
+    if (CSS.supports("field-sizing", "content")) return;
+    this.box.style.height = "auto";
+    this.box.style.height = `${this.box.scrollHeight}px`;
+  }
+
+  get draftKey() {
+    return `parley.draft.${this.form.dataset.conversation}`;
+  }
+
+  // Storage may be switched off or full: a draft is then kept by the page alone.
+  readDraft() {
+    try {
+      return localStorage.getItem(this.draftKey) ?? "";
+    } catch {
+      return "";
+    }
+  }
+
+  saveDraft() {
+    try {
+      if (this.box.value) localStorage.setItem(this.draftKey, this.box.value);
+      else localStorage.removeItem(this.draftKey);
+    } catch {}
+  }
+
+  clearDraft() {
+    try {
+      localStorage.removeItem(this.draftKey);
+    } catch {}
+  }
+}

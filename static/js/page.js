@@ -1,0 +1,47 @@
+/* The conversation page: each part is wired to its elements once. */
+import { Composer } from "./composer.js";
+import { watchCopies } from "./copy.js";
+import { watchDialog, watchMenus, watchSidebar } from "./overlays.js";
+import { Follower } from "./scroll.js";
+import { Connection } from "./socket.js";
+
+const $ = (id) => document.getElementById(id);
+
+const follower = new Follower($("transcript"), $("messages"), $("jump"));
+const composer = new Composer($("composer"), $("composer-error"), () => follower.stick());
+new Connection($("conversation"), $("status"));
+
+watchDialog($("dialog"));
+watchMenus();
+watchSidebar($("sidebar"), $("open-sidebar"), $("close-sidebar"));
+watchCopies();
+
+const ACTIVE = new Set(["waiting", "thinking", "writing"]);
+const isActive = () => ACTIVE.has($("status").querySelector("[data-state]")?.dataset.state);
+
+// A screen reader should not read every token: the log is busy until the reply is there.
+new MutationObserver(() => {
+  $("messages").setAttribute("aria-busy", String(isActive()));
+}).observe($("status"), { childList: true, subtree: true });
+
+new MutationObserver(() => {
+  document.title = `${$("title").textContent.trim()} – Parley`;
+}).observe($("title"), { childList: true, characterData: true, subtree: true });
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented) return;
+  const shortcut = event.ctrlKey || event.metaKey;
+  if (event.key === "Escape" && isActive() && !$("dialog").open) {
+    $("stop").click();
+  } else if (shortcut && event.shiftKey && event.key.toLowerCase() === "o") {
+    event.preventDefault();
+    $("new-chat").click();
+  }
+});
+
+// A page from the back-forward cache has a closed socket and may be old.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) window.location.reload();
+});
+
+composer.focus();
