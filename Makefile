@@ -12,7 +12,7 @@ LOCKED := $(PIP) install --quiet --require-hashes
 # npm brings htmx and hx-ws; a machine without it gets one from PyPI, into .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
 VENDOR := static/vendor/htmx.min.js
-COLLECTED := var/static/staticfiles.json
+COLLECTED := staticfiles/staticfiles.json
 ASSETS := $(shell find static -type f -not -path 'static/vendor/*' 2>/dev/null)
 
 help:
@@ -61,7 +61,7 @@ lock: .venv/dev
 	npm install --package-lock-only --omit-lockfile-registry-resolved
 
 clean:
-	rm -rf .venv node_modules static/vendor var/static .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv node_modules static/vendor staticfiles .mypy_cache .ruff_cache .pytest_cache
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Parley needs Python 3.11 or newer; set PYTHON=…")'

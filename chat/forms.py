@@ -67,7 +67,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         names = services.model_names()
         chosen = self.instance.model
         if chosen and chosen not in names:

@@ -1,5 +1,6 @@
 """Django's settings, driven by the environment; docs/configuration.md describes every variable."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from chatsite.env import env, kept_secret, require, seal
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env.read_env(BASE_DIR / ".env")
+env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"), recurse=False)
 
 # --- Where things are -----------------------------------------------------------------------------
 VAR_DIR = env.path("VAR_DIR", BASE_DIR / "var")
+STATIC_ROOT = env.path("STATIC_ROOT", BASE_DIR / "staticfiles")  # built, so not in VAR_DIR
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
@@ -200,7 +202,6 @@ LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -422,7 +422,7 @@ def test_the_head_waits_for_the_first_byte_unless_told(provider: FakeProvider) -
     with connect(provider) as sock:
         sock.sendall(asking())
         provider.wait_at_gate("a")
-        sock.setblocking(False)  # noqa: FBT003
+        sock.setblocking(False)
         with pytest.raises(BlockingIOError):
             sock.recv(1)
     with connect(provider) as sock:

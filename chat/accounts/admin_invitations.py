@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.accounts import invitations
 from chat.models import Invitation, User
-
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Invitation]
@@ -83,9 +81,7 @@ class InvitationAdmin(Base):
             invitation.link = invitations.link(request, invitation)  # type: ignore[attr-defined]
         return invitation
 
-    def save_model(
-        self, request: HttpRequest, obj: Invitation, form: ModelForm[Invitation], change: bool
-    ) -> None:
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:
         if not change:
             assert isinstance(request.user, User)
             obj.created_by = request.user

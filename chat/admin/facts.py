@@ -48,7 +48,7 @@ def generation_facts(generation: Generation) -> list[Fact]:
     if generation.finished_at:
         total = (generation.finished_at - generation.created_at).total_seconds() * 1000
     facts = [
-        Fact(_("State"), LABELS.get(generation.state, generation.state)),  # type: ignore[call-overload]
+        Fact(_("State"), LABELS.get(generation.state, generation.state)),
         Fact(_("Stop reason"), generation.stop_reason),
         Fact(_("Finish reason"), generation.finish_reason),
         Fact(_("Model"), generation.model),
@@ -74,7 +74,7 @@ def generation_facts(generation: Generation) -> list[Fact]:
 def receipt_facts(receipt: Receipt) -> list[Fact]:
     facts = [
         Fact(_("SHA-256"), receipt.sha256, code=True),
-        Fact(_("State"), LABELS.get(receipt.state, receipt.state)),  # type: ignore[call-overload]
+        Fact(_("State"), LABELS.get(receipt.state, receipt.state)),
         Fact(_("Finish reason"), receipt.finish_reason),
         Fact(_("Verdict"), receipt.get_verdict_display()),
         Fact(_("Schema verdict"), receipt.schema_verdict),

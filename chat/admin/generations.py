@@ -18,10 +18,10 @@ from chat.admin.filters import (
     UserFilter,
     VerdictFilter,
 )
-from chat.admin.links import link, transcript_url
+from chat.admin.links import link
 from chat.admin.readonly import ReadOnlyAdmin
 from chat.admin.units import count, duration, plain, rate
-from chat.models import Generation
+from chat.models import Conversation, Generation
 
 
 @admin.register(Generation)
@@ -54,7 +54,10 @@ class GenerationAdmin(ReadOnlyAdmin):
     search_help_text = _("Model, request id, text, conversation's title, user, or an exact id")
     fieldsets = (
         (None, {"fields": ("conversation", "message", "receipt_link", "purpose")}),
-        (_("Outcome"), {"fields": ("state", "finish_reason", "stop_reason", "error_kind", "error")}),
+        (
+            _("Outcome"),
+            {"fields": ("state", "finish_reason", "stop_reason", "error_kind", "error")},
+        ),
         (_("Request"), {"fields": ("model", "parameters_given", "request_id", "calls", "attempt")}),
         (
             _("Times"),
@@ -88,6 +91,7 @@ class GenerationAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("receipt_link", "error", "parameters_given", "speed")
     paths = {
+        "conversation": "conversation",
         "state": "state",
         "error": "error_kind",
         "verdict": "receipt__verdict",
@@ -106,30 +110,15 @@ class GenerationAdmin(ReadOnlyAdmin):
         condition = (
             Q(model__icontains=word)
             | Q(request_id=word)
-            | Q(conversation__title__icontains=word)
-            | Q(conversation__owner__in=search.people(word).values("pk"))
+            | self.of_conversation(word)
             | Q(message__in=search.saying(word).values("pk"))
         )
-        if uuid := search.exact_uuid(word):
-            condition |= Q(conversation=uuid)
         if number := search.exact_id(word):
             condition |= Q(pk=number) | Q(message=number)
         return condition
 
-    def transcript_url(self, obj: Generation) -> str:
-        return transcript_url(obj.conversation_id, obj.message_id)
-
-    @admin.display(description=_("generation"), ordering="pk")
-    def number(self, obj: Generation) -> str:
-        return f"#{obj.pk}"
-
-    @admin.display(description=_("conversation"), ordering="conversation__title")
-    def place(self, obj: Generation) -> str:
-        return link(obj.conversation)
-
-    @admin.display(description=_("user"), ordering="conversation__owner__username")
-    def user(self, obj: Generation) -> str:
-        return link(obj.conversation.owner, obj.conversation.owner.get_username())
+    def whereabouts(self, obj: Generation) -> tuple[Conversation, int | None]:
+        return obj.conversation, obj.message_id
 
     @admin.display(description=_("marks"))
     def marks(self, obj: Generation) -> str:

@@ -17,11 +17,11 @@ from chat.admin.filters import (
     VerdictFilter,
     WithheldFilter,
 )
-from chat.admin.links import link, transcript_url
+from chat.admin.links import link
 from chat.admin.readonly import ReadOnlyAdmin
 from chat.admin.scores import scores, scores_html
 from chat.admin.units import count
-from chat.models import Receipt, Verdict
+from chat.models import Conversation, Receipt, Verdict
 
 
 @admin.register(Verdict)
@@ -52,6 +52,7 @@ class VerdictAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("categories_scored",)
     paths = {
+        "conversation": "message__conversation",
         "verdict": "state",
         "backend": "backend",
         "withheld": "message__withheld_at",
@@ -68,22 +69,15 @@ class VerdictAdmin(ReadOnlyAdmin):
             Q(backend__iexact=word)
             | Q(categories__has_key=word)
             | Q(message__in=search.saying(word).values("pk"))
-            | Q(message__conversation__title__icontains=word)
-            | Q(message__conversation__owner__in=search.people(word).values("pk"))
+            | self.of_conversation(word)
             | Q(message__in=search.made_by(word).values("message"))
         )
-        if uuid := search.exact_uuid(word):
-            condition |= Q(message__conversation=uuid)
         if number := search.exact_id(word):
             condition |= Q(pk=number) | Q(message=number)
         return condition
 
-    def transcript_url(self, obj: Verdict) -> str:
-        return transcript_url(obj.message.conversation_id, obj.message_id)
-
-    @admin.display(description=_("verdict"), ordering="pk")
-    def number(self, obj: Verdict) -> str:
-        return f"#{obj.pk}"
+    def whereabouts(self, obj: Verdict) -> tuple[Conversation, int | None]:
+        return obj.message.conversation, obj.message_id
 
     @admin.display(description=_("state"), ordering="state")
     def marks(self, obj: Verdict) -> str:
@@ -99,15 +93,6 @@ class VerdictAdmin(ReadOnlyAdmin):
     @admin.display(description=_("message"), ordering="message")
     def said(self, obj: Verdict) -> str:
         return link(obj.message, f"#{obj.message_id}")
-
-    @admin.display(description=_("conversation"), ordering="message__conversation__title")
-    def place(self, obj: Verdict) -> str:
-        return link(obj.message.conversation)
-
-    @admin.display(description=_("user"), ordering="message__conversation__owner__username")
-    def user(self, obj: Verdict) -> str:
-        owner = obj.message.conversation.owner
-        return link(owner, owner.get_username())
 
     @admin.display(description=_("categories"))
     def categories_scored(self, obj: Verdict) -> str:
@@ -142,7 +127,7 @@ class ReceiptAdmin(ReadOnlyAdmin):
         "state",
         "finish_reason",
         "sha256",
-        "check",
+        "stored_text",
         "characters",
         "verdict",
         "schema_verdict",
@@ -152,8 +137,9 @@ class ReceiptAdmin(ReadOnlyAdmin):
         "ttft_served_ms",
         "written_at",
     )
-    readonly_fields = ("check",)
+    readonly_fields = ("stored_text",)
     paths = {
+        "conversation": "generation__conversation",
         "state": "state",
         "verdict": "verdict",
         "withheld": "generation__message__withheld_at",
@@ -170,21 +156,14 @@ class ReceiptAdmin(ReadOnlyAdmin):
             Q(sha256__startswith=word.lower())
             | Q(generation__in=search.made_by(word).values("pk"))
             | Q(generation__message__in=search.saying(word).values("pk"))
-            | Q(generation__conversation__title__icontains=word)
-            | Q(generation__conversation__owner__in=search.people(word).values("pk"))
+            | self.of_conversation(word)
         )
-        if uuid := search.exact_uuid(word):
-            condition |= Q(generation__conversation=uuid)
         if number := search.exact_id(word):
             condition |= Q(pk=number) | Q(generation=number) | Q(generation__message=number)
         return condition
 
-    def transcript_url(self, obj: Receipt) -> str:
-        return transcript_url(obj.generation.conversation_id, obj.generation.message_id)
-
-    @admin.display(description=_("receipt"), ordering="pk")
-    def number(self, obj: Receipt) -> str:
-        return f"#{obj.pk}"
+    def whereabouts(self, obj: Receipt) -> tuple[Conversation, int | None]:
+        return obj.generation.conversation, obj.generation.message_id
 
     @admin.display(description=_("marks"))
     def marks(self, obj: Receipt) -> str:
@@ -202,16 +181,7 @@ class ReceiptAdmin(ReadOnlyAdmin):
     def made_by(self, obj: Receipt) -> str:
         return link(obj.generation, f"#{obj.generation_id}")
 
-    @admin.display(description=_("conversation"), ordering="generation__conversation__title")
-    def place(self, obj: Receipt) -> str:
-        return link(obj.generation.conversation)
-
-    @admin.display(description=_("user"), ordering="generation__conversation__owner__username")
-    def user(self, obj: Receipt) -> str:
-        owner = obj.generation.conversation.owner
-        return link(owner, owner.get_username())
-
     @admin.display(description=_("stored text"))
-    def check(self, obj: Receipt) -> str:
+    def stored_text(self, obj: Receipt) -> str:
         message = obj.generation.message
         return badges.badges([proof(obj, message.text)] if message else [])

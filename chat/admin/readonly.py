@@ -12,8 +12,11 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
 
-from chat.admin.search import words
+from chat.admin.links import link, transcript_url
+from chat.admin.search import exact_uuid, people, words
+from chat.models import Conversation
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -25,7 +28,7 @@ class RecordList(ChangeList):
     """A list whose rows may be loaded leaner, or with more, than the object's own page needs."""
 
     def get_queryset(
-        self, request: HttpRequest, exclude_parameters: list[str] | None = None
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> QuerySet[Any]:
         rows = super().get_queryset(request, exclude_parameters)
         model_admin = self.model_admin
@@ -47,7 +50,7 @@ class ReadOnlyAdmin(Base):
     list_per_page = 50
     list_max_show_all = 50  # no "Show all": transcripts are long
     change_form_template = "admin/chat/record.html"
-    search_fields: tuple[str, ...] = ("pk",)  # shows the search box; ``matching`` does the search
+    search_fields = ("pk",)  # shows the search box; ``matching`` does the search
 
     paths: Mapping[str, str] = {}
     many: frozenset[str] = frozenset()
@@ -63,9 +66,18 @@ class ReadOnlyAdmin(Base):
         """Which rows hold this word of a search, or are named by it."""
         raise NotImplementedError
 
-    def transcript_url(self, obj: Any) -> str:
-        """Where this record stands in its conversation."""
+    def whereabouts(self, obj: Any) -> tuple[Conversation, int | None]:
+        """The conversation, and the message in it, that this record is about."""
         raise NotImplementedError
+
+    def of_conversation(self, word: str) -> Q:
+        """As ``matching``, by what the record's conversation is called, is owned by, or is."""
+        path = self.paths["conversation"]
+        condition = Q(**{f"{path}__title__icontains": word})
+        condition |= Q(**{f"{path}__owner__in": people(word).values("pk")})
+        if uuid := exact_uuid(word):
+            condition |= Q(**{path: uuid})
+        return condition
 
     def where(self, word: str, lookup: str, value: Any) -> Q:
         """The condition of a filter that is named by its word."""
@@ -104,5 +116,19 @@ class ReadOnlyAdmin(Base):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context["transcript_url"] = self.transcript_url(context["original"])
+        conversation, message_id = self.whereabouts(context["original"])
+        context["transcript_url"] = transcript_url(conversation.pk, message_id)
         return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=_("record"), ordering="pk")
+    def number(self, obj: Model) -> str:
+        return f"#{obj.pk}"
+
+    @admin.display(description=_("conversation"))
+    def place(self, obj: Any) -> str:
+        return link(self.whereabouts(obj)[0])
+
+    @admin.display(description=_("user"))
+    def user(self, obj: Any) -> str:
+        owner = self.whereabouts(obj)[0].owner
+        return link(owner, owner.get_username())

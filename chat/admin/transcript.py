@@ -91,7 +91,7 @@ def transcript(conversation: Conversation, wanted: Mapping[str, str]) -> Transcr
     )
 
 
-def _outline(conversation: Conversation) -> list[dict[str, Any]]:
+def _outline(conversation: Conversation) -> list[Any]:
     """Of every message what the order and the list of notable ones need, and no text."""
     return list(
         conversation.messages.order_by("pk").values(

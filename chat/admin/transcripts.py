@@ -22,7 +22,7 @@ from chat.admin.filters import (
     VerdictFilter,
     WithheldFilter,
 )
-from chat.admin.links import link, links, transcript_url
+from chat.admin.links import link, links
 from chat.admin.readonly import ReadOnlyAdmin
 from chat.admin.transcript import transcript
 from chat.admin.units import plain
@@ -34,7 +34,7 @@ EXCERPT_CHARS = 120
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin):
     change_form_template = "admin/chat/conversation/change_form.html"
-    list_display = ("name", "owner_link", "message_count", "last_model", "marks", "active_at")
+    list_display = ("name", "user", "message_count", "last_model", "marks", "active_at")
     list_filter = (
         StateFilter,
         VerdictFilter,
@@ -66,13 +66,14 @@ class ConversationAdmin(ReadOnlyAdmin):
         made = Generation.objects.filter(conversation=OuterRef("pk"), message__isnull=False)
         receipts = Receipt.objects.filter(generation__conversation=OuterRef("pk"))
         counted = mine.order_by().values("conversation").annotate(number=Count("pk"))
-        return queryset.annotate(
+        annotated: QuerySet[Any] = queryset.annotate(
             messages_counted=Subquery(counted.values("number")),
             used_model=Subquery(made.order_by("-pk").values("model")[:1]),
             has_flagged=Exists(receipts.filter(verdict=VerdictState.FLAGGED)),
             has_withheld=Exists(mine.filter(withheld_at__isnull=False)),
             has_failed=Exists(made.filter(state=State.FAILED)),
         )
+        return annotated
 
     def matching(self, word: str) -> Q:
         condition = (
@@ -88,8 +89,8 @@ class ConversationAdmin(ReadOnlyAdmin):
             condition |= Q(pk__in=Generation.objects.filter(pk=number).values("conversation"))
         return condition
 
-    def transcript_url(self, obj: Conversation) -> str:
-        return transcript_url(obj.pk)
+    def whereabouts(self, obj: Conversation) -> tuple[Conversation, int | None]:
+        return obj, None
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -102,10 +103,6 @@ class ConversationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("conversation"), ordering="title")
     def name(self, obj: Conversation) -> str:
         return str(obj)
-
-    @admin.display(description=_("user"), ordering="owner__username")
-    def owner_link(self, obj: Conversation) -> str:
-        return link(obj.owner, obj.owner.get_username())
 
     @admin.display(description=_("messages"))
     def message_count(self, obj: Any) -> int:
@@ -159,6 +156,7 @@ class MessageAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("whole_text", "whole_reasoning", "made_by", "judged")
     paths = {
+        "conversation": "conversation",
         "role": "role",
         "state": "generation__state",
         "verdict": "generation__receipt__verdict",
@@ -172,42 +170,28 @@ class MessageAdmin(ReadOnlyAdmin):
 
     def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         # A reply may be a megabyte; a list of fifty shows the beginnings only.
-        rows = queryset.defer("text", "reasoning")
-        return rows.annotate(beginning=Left("text", EXCERPT_CHARS + 1))
+        light = queryset.defer("text", "reasoning")
+        rows: QuerySet[Any] = light.annotate(beginning=Left("text", EXCERPT_CHARS + 1))
+        return rows
 
     def matching(self, word: str) -> Q:
         condition = (
             Q(text__icontains=word)
             | Q(reasoning__icontains=word)
-            | Q(conversation__title__icontains=word)
-            | Q(conversation__owner__in=search.people(word).values("pk"))
+            | self.of_conversation(word)
             | Q(pk__in=search.made_by(word).values("message"))
         )
-        if uuid := search.exact_uuid(word):
-            condition |= Q(conversation=uuid)
         if number := search.exact_id(word):
             condition |= Q(pk=number) | Q(generation=number)
         return condition
 
-    def transcript_url(self, obj: Message) -> str:
-        return transcript_url(obj.conversation_id, obj.pk)
-
-    @admin.display(description=_("message"), ordering="pk")
-    def number(self, obj: Message) -> str:
-        return f"#{obj.pk}"
+    def whereabouts(self, obj: Message) -> tuple[Conversation, int | None]:
+        return obj.conversation, obj.pk
 
     @admin.display(description=_("text"))
     def excerpt(self, obj: Any) -> str:
         text = " ".join(obj.beginning.split())
         return Truncator(text).chars(EXCERPT_CHARS) or badges.NOTHING
-
-    @admin.display(description=_("conversation"), ordering="conversation__title")
-    def place(self, obj: Message) -> str:
-        return link(obj.conversation)
-
-    @admin.display(description=_("user"), ordering="conversation__owner__username")
-    def user(self, obj: Message) -> str:
-        return link(obj.conversation.owner, obj.conversation.owner.get_username())
 
     @admin.display(description=_("marks"))
     def marks(self, obj: Message) -> str:

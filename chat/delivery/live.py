@@ -44,7 +44,9 @@ def ended_text(outcome: Outcome) -> str:
     }[outcome]
 
 
-def seconds(milliseconds: float) -> str:
+def duration(milliseconds: float) -> str:
+    if milliseconds < 1000:
+        return _("%(milliseconds)s ms") % {"milliseconds": f"{milliseconds:.0f}"}
     value = milliseconds / 1000
     return _("%(seconds)s s") % {"seconds": f"{value:.1f}" if value < 10 else f"{value:.0f}"}
 
@@ -53,7 +55,7 @@ def thought_text(milliseconds: float | None) -> str:
     """The line over a folded reasoning section."""
     if milliseconds is None:
         return _("Thinking…")
-    return _("Thought for %(time)s") % {"time": seconds(milliseconds)}
+    return _("Thought for %(time)s") % {"time": duration(milliseconds)}
 
 
 class LiveReply:
@@ -117,7 +119,7 @@ class LiveReply:
                 return self._status("waiting", _("Waiting for the first token…"))
             case Retrying(delay_s):
                 text = _("The model is busy. Trying again in %(wait)s…")
-                return self._status("waiting", text % {"wait": seconds(delay_s * 1000)})
+                return self._status("waiting", text % {"wait": duration(delay_s * 1000)})
             case Thought(duration_ms):
                 self._thought_ms = duration_ms
                 content = html.escape(thought_text(duration_ms))

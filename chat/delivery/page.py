@@ -9,7 +9,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 
 from chat.delivery.frames import Fragment, caret, tail
-from chat.delivery.live import ended_text, labels, seconds, status, thought_text
+from chat.delivery.live import duration, ended_text, labels, status, thought_text
 from chat.delivery.markdown import render
 from chat.engine.events import Outcome
 from chat.models import Conversation, Generation, Message, Role, State
@@ -92,20 +92,20 @@ def _facts(generation: Generation) -> list[tuple[str, str]]:
     if generation.model:
         facts.append((_("Model"), generation.model))
     if ttft is not None:
-        facts.append((_("Time to first token"), _("first token %s") % seconds(ttft)))
+        facts.append((_("Time to first token"), _("first token %s") % duration(ttft)))
     if speed is not None:
         facts.append((_("Speed"), _("%s tokens/s") % f"{about}{speed:.0f}"))
     if tokens:
         facts.append((_("Tokens"), _("%s tokens") % f"{about}{tokens:,}"))
     if generation.writing_ms is not None and generation.finished_at:
         total = (generation.finished_at - generation.created_at).total_seconds() * 1000
-        facts.append((_("Total time"), seconds(total)))
+        facts.append((_("Total time"), duration(total)))
     return facts
 
 
 def _verdict(generation: Generation) -> str:
     receipt = getattr(generation, "receipt", None)
-    return receipt.verdict if receipt else ""
+    return receipt.verdict if receipt and receipt.characters else ""
 
 
 def idle_status() -> Fragment:

@@ -4,33 +4,50 @@
     ├── Refused              the provider declines the request as it stands (400, 404, 422)
     │   └── UnknownParameter  … because of one optional parameter, which can be left out
     ├── NotAuthorised        401, 403
-    ├── RateLimited          429; ``retry_after_s`` if it said so
+    ├── RateLimited          429
     ├── Unavailable          5xx, or an error event of that kind
     ├── Unreachable          no connection, or one that broke
     ├── Garbled              an answer that is no answer: HTML, bad JSON, bad UTF-8
     ├── TimedOut             no first token, or no byte, within the deadline
     └── Empty                the stream ended without a word or without a finish reason
 
-``retryable`` errors may be tried again while no token has arrived. The detail goes to the log and
-the operator's pages, with secrets blanked; the user reads a neutral sentence made from the kind.
+``retryable`` errors may be tried again while no token has arrived, and not before
+``retry_after_s`` if the provider said so. The detail goes to the log and the operator's pages, with
+secrets blanked; the user reads a neutral sentence made from the kind.
 """
 
 import re
 
-# Bearer tokens and keys as providers echo them in error messages.
-SECRET = re.compile(r"(?i)(bearer\s+|api[-_ ]?key[=: ]+)\S+|\b(sk|pk|rk|gsk|xai|key)-[\w*.-]{4,}")
+from chat.engine.wellformed import well_formed
+
+# Bearer tokens and keys as providers echo them in error messages, their middle starred or not.
+SECRET = re.compile(
+    r"(?i)(bearer\s+|api[-_ ]?key['\"]?\s*[=:]\s*)\S+|\b(?:sk|pk|rk|gsk|xai)-[\w*.-]{4,}"
+)
+SECRET_MIN_CHARS = 4  # a shorter key protects nothing, and blanking it would spoil every sentence
 DETAIL_CHARS = 2_000
 
 
 class ProviderError(Exception):
-    """An error of the provider or of the way to it."""
+    """An error of the provider or of the way to it.
+
+    The detail stands in one place only, so that blanking it there blanks ``str`` and ``repr`` too.
+    """
 
     kind = "provider"
     retryable = False
+    retry_after_s: float | None = None
 
-    def __init__(self, detail: str = "", *, secrets: tuple[str, ...] = ()) -> None:
-        self.detail = blank_secrets(detail, *secrets)[:DETAIL_CHARS]
-        super().__init__(self.detail or self.kind)
+    def __init__(self, detail: str = "") -> None:
+        super().__init__()
+        self.detail = blank_secrets(detail)
+
+    def __str__(self) -> str:
+        return self.detail or self.kind
+
+    def blank(self, *secrets: str) -> None:
+        """Take the given secrets out of the detail, then cut it to size: never through a secret."""
+        self.detail = blank_secrets(self.detail, *secrets)[:DETAIL_CHARS]
 
 
 class Refused(ProviderError):
@@ -40,10 +57,8 @@ class Refused(ProviderError):
 class UnknownParameter(Refused):
     """The endpoint does not take ``parameter``; the same request without it may pass."""
 
-    kind = "refused"
-
-    def __init__(self, parameter: str, detail: str = "", *, secrets: tuple[str, ...] = ()) -> None:
-        super().__init__(detail, secrets=secrets)
+    def __init__(self, parameter: str, detail: str = "") -> None:
+        super().__init__(detail)
         self.parameter = parameter
 
 
@@ -54,12 +69,6 @@ class NotAuthorised(ProviderError):
 class RateLimited(ProviderError):
     kind = "rate_limited"
     retryable = True
-
-    def __init__(
-        self, detail: str = "", retry_after_s: float | None = None, *, secrets: tuple[str, ...] = ()
-    ) -> None:
-        super().__init__(detail, secrets=secrets)
-        self.retry_after_s = retry_after_s
 
 
 class Unavailable(ProviderError):
@@ -85,8 +94,8 @@ class Empty(ProviderError):
 
 
 def blank_secrets(text: str, *secrets: str) -> str:
-    """The text without the given secrets and without what looks like a key."""
+    """The text, well formed, without the given secrets and without what looks like a key."""
     for secret in secrets:
-        if secret:
+        if len(secret) >= SECRET_MIN_CHARS:
             text = text.replace(secret, "[secret]")
-    return SECRET.sub(lambda m: f"{m.group(1) or ''}[secret]", text)
+    return SECRET.sub(lambda found: f"{found[1] or ''}[secret]", well_formed(text))

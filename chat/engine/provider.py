@@ -1,37 +1,38 @@
 """The provider: an OpenAI-compatible endpoint. The only module that imports ``openai``.
 
-The SDK keeps what it is good at: client, authentication, connections, SSE decoding, error classes.
-Its typed chunk objects are left out: they cost five times the rest, and they trust what a stranger
-sent. Retries are the turn's, which counts them and shows them.
+The SDK keeps what it is good at: client, authentication, connections, error classes. The bodies of
+streams are read here: its typed chunk objects and its decoder cost ten times as much, and they
+trust what a stranger sent. Retries are the turn's, which counts them and shows them.
 """
 
+import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
+import httpx2
 import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
-from chat.engine.chunks import deltas_of, reported_error
+from chat.engine.answer import Answer, decoded
+from chat.engine.chunks import Chunks
 from chat.engine.errors import (
     Garbled,
-    NotAuthorised,
     ProviderError,
-    RateLimited,
-    Refused,
-    Unavailable,
+    TimedOut,
     UnknownParameter,
     Unreachable,
-    blank_secrets,
 )
-from chat.engine.events import Delta
+from chat.engine.events import Delta, TextDelta
+from chat.engine.faults import error_of_status, reported_error
+from chat.engine.wellformed import well_formed
 
-CONNECT_S = 10.0
+CONNECT_S = 8.0  # three calls and the waits between them fit into 30 s
 COMPLETE_S = 30.0  # titles and moderation: small answers, nobody waits for them on the page
-BODY_BYTES = 4_000_000  # of an answer that is not a stream
-OPTIONAL = ("stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p")
+DRAIN_S = 0.1  # for the end of a body after its [DONE], so that the connection can be used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Provider:
         self._endpoint = endpoint
         self._http = DefaultAioHttpClient(timeout=openai.Timeout(None, connect=CONNECT_S))
         self._dialects: dict[tuple[str, str], Dialect] = {}
+        self._made: tuple[Endpoint, AsyncOpenAI] | None = None
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -96,7 +98,8 @@ class Provider:
 
     @contextlib.asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[list[Delta]]]:
-        """Stream a completion: the deltas of each chunk, as they arrive.
+        """Stream a completion: the deltas of each read, as they arrive; none for a mere sign of
+        life.
 
         Cancel by cancelling the task inside the context: the connection is closed on the way out.
 
@@ -104,21 +107,20 @@ class Provider:
             ProviderError: at the start or from the iterator.
         """
         endpoint = self._endpoint()
-        client = self._client(endpoint)
-        with self._translated(endpoint):
-            body = self.dialect(request.model).body(request, stream=True)
-            stream = await client.post(
+        body = self.dialect(request.model).body(request, stream=True)
+        with _translated(endpoint, body):
+            stream = await self._client(endpoint).post(
                 "/chat/completions",
                 body=body,
                 cast_to=object,
                 stream=True,
                 stream_cls=AsyncStream[object],
             )
-            async with stream:
-                if "event-stream" in stream.response.headers.get("content-type", ""):
-                    yield self._deltas(stream)
-                else:
-                    yield self._whole(stream)
+        try:
+            async with aclosing(_deltas(stream.response, endpoint)) as deltas:
+                yield deltas
+        finally:
+            await stream.response.aclose()
 
     async def complete(self, request: Request) -> str:
         """A completion in one piece: its text.
@@ -126,119 +128,128 @@ class Provider:
         Raises:
             ProviderError: also when it is no completion.
         """
-        endpoint = self._endpoint()
-        client = self._client(endpoint).with_options(timeout=COMPLETE_S)
-        with self._translated(endpoint):
-            body = self.dialect(request.model).body(request, stream=False)
-            answer = await client.post("/chat/completions", body=body, cast_to=object)
-            return _text_of(answer)
+        dialect = self.dialect(request.model)
+        while True:
+            try:
+                answer = await self._post("/chat/completions", dialect.body(request, stream=False))
+                break
+            except UnknownParameter as error:
+                dialect.learn(error.parameter)
+        chunks = Chunks()
+        with _translated(self._endpoint()):
+            deltas = chunks.feed(answer) + chunks.finish()
+            if chunks.error is not None:
+                raise chunks.error
+        return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
 
     async def models(self) -> list[str]:
-        """The names of the models that the endpoint lists."""
+        """The names of the models that the endpoint lists.
+
+        Raises:
+            ProviderError: also when it is no list.
+        """
         endpoint = self._endpoint()
-        client = self._client(endpoint).with_options(timeout=CONNECT_S)
-        with self._translated(endpoint):
-            answer: Any = await client.get("/models", cast_to=object)
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(data, list):
-            raise Garbled("the list of models is no list")
+        with _translated(endpoint):
+            async with asyncio.timeout(CONNECT_S):
+                answer: Any = await self._client(endpoint).get("/models", cast_to=object)
+            data = answer.get("data") if isinstance(answer, dict) else None
+            if not isinstance(data, list):
+                raise reported_error(answer) or Garbled("the list of models is no list")
         names = [entry.get("id") for entry in data if isinstance(entry, dict)]
-        return [name for name in names if isinstance(name, str) and name]
+        return [well_formed(name) for name in names if isinstance(name, str) and name]
 
     async def moderations(self, text: str, model: str) -> dict[str, Any]:
-        """The endpoint's moderation of a text: the first of its results, with ``model`` added."""
-        endpoint = self._endpoint()
-        client = self._client(endpoint).with_options(timeout=COMPLETE_S)
-        with self._translated(endpoint):
-            body = {"input": text, "model": model}
-            answer: Any = await client.post("/moderations", body=body, cast_to=object)
+        """The endpoint's moderation of a text: the first of its results, with ``model`` added.
+
+        Raises:
+            ProviderError: also when there is no result.
+        """
+        answer = await self._post("/moderations", {"input": text, "model": model})
         results = answer.get("results") if isinstance(answer, dict) else None
         if not isinstance(results, list) or not results or not isinstance(results[0], dict):
-            raise Garbled("a moderation without a result")
+            with _translated(self._endpoint()):
+                raise reported_error(answer) or Garbled("a moderation without a result")
         return {**results[0], "model": str(answer.get("model") or model)}
 
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        endpoint = self._endpoint()
+        with _translated(endpoint, body):
+            async with asyncio.timeout(COMPLETE_S):
+                return await self._client(endpoint).post(path, body=body, cast_to=object)
+
     def _client(self, endpoint: Endpoint) -> AsyncOpenAI:
-        return AsyncOpenAI(
-            base_url=endpoint.base_url,
-            api_key=endpoint.api_key or "none",
-            http_client=self._http,
-            max_retries=0,
-            timeout=openai.Timeout(None, connect=CONNECT_S),
-        )
-
-    async def _deltas(self, stream: AsyncStream[object]) -> AsyncIterator[list[Delta]]:
-        async for chunk in stream:
-            if deltas := deltas_of(chunk):
-                yield deltas
-
-    async def _whole(self, stream: AsyncStream[object]) -> AsyncIterator[list[Delta]]:
-        """The answer of an endpoint that did not stream: a whole completion, or an error."""
-        pieces, size = [], 0
-        async for piece in stream.response.aiter_bytes():
-            pieces.append(piece)
-            size += len(piece)
-            if size > BODY_BYTES:
-                raise Garbled("an answer that is no stream and does not end")
-        kind = stream.response.headers.get("content-type", "no content type")
-        try:
-            answer = json.loads(b"".join(pieces))
-        except ValueError:
-            raise Garbled(f"an answer that is no stream: {kind}") from None
-        if deltas := deltas_of(answer):
-            yield deltas
-
-    @contextlib.contextmanager
-    def _translated(self, endpoint: Endpoint) -> Any:
-        """Turn whatever the SDK and the transport raise into our tree."""
-        secrets = (endpoint.api_key,)
-        try:
-            yield
-        except ProviderError as error:
-            error.detail = blank_secrets(error.detail, *secrets)
-            raise
-        except openai.APIStatusError as error:
-            raise _status_error(error, secrets) from None
-        except openai.APIConnectionError as error:
-            raise Unreachable(str(error.__cause__ or error), secrets=secrets) from None
-        except openai.APIError as error:
-            # An error event within the stream: the SDK gives its body without the envelope.
-            body = error.body if error.body is not None else error.message
-            raise (
-                reported_error({"error": body}) or ProviderError(error.message, secrets=secrets)
-            ) from None
-        except (openai.OpenAIError, ValueError) as error:
-            # Bad JSON and bad UTF-8 leave the SDK as bare ValueErrors.
-            raise Garbled(f"{type(error).__name__}: {error}", secrets=secrets) from None
-        except OSError as error:
-            raise Unreachable(str(error), secrets=secrets) from None
+        """The SDK's client, kept while the endpoint stays: making one takes a millisecond."""
+        if self._made is None or self._made[0] != endpoint:
+            client = AsyncOpenAI(
+                base_url=endpoint.base_url,
+                api_key=endpoint.api_key or "none",
+                http_client=self._http,
+                max_retries=0,
+                timeout=openai.Timeout(None, connect=CONNECT_S),
+            )
+            self._made = (endpoint, client)
+        return self._made[1]
 
 
-def _status_error(error: openai.APIStatusError, secrets: tuple[str, ...]) -> ProviderError:
-    detail = f"HTTP {error.status_code}: {error.message}"
-    match error.status_code:
-        case 401 | 403:
-            return NotAuthorised(detail, secrets=secrets)
-        case 429:
-            return RateLimited(detail, _retry_after(error), secrets=secrets)
-        case status if status >= 500 or status in {408, 409}:
-            return Unavailable(detail, secrets=secrets)
-    named = getattr(error, "param", None)
-    text = f"{named or ''} {error.message} {json.dumps(error.body, default=str)}"
-    for parameter in OPTIONAL:
-        if parameter == named or (named is None and f"{parameter}" in text):
-            return UnknownParameter(parameter, detail, secrets=secrets)
-    return Refused(detail, secrets=secrets)
+async def _deltas(
+    response: httpx2.Response, endpoint: Endpoint
+) -> AsyncGenerator[list[Delta], None]:
+    answer = Answer(response.headers.get("content-type", ""))
+    with _translated(endpoint):
+        async with aclosing(response.aiter_bytes()) as pieces:
+            async for piece in pieces:
+                yield answer.feed(piece)
+                if answer.done:
+                    break
+            yield answer.finish()
+            if answer.error is not None:
+                raise answer.error
+            await _drain(pieces)
 
 
-def _retry_after(error: openai.APIStatusError) -> float | None:
+async def _drain(pieces: AsyncIterator[bytes]) -> None:
+    """Read what is left of a body whose end has been announced, if it comes at once."""
+    with contextlib.suppress(TimeoutError, httpx2.HTTPError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(DRAIN_S):
+            async for _ in pieces:
+                pass
+
+
+@contextlib.contextmanager
+def _translated(endpoint: Endpoint, sent: Collection[str] = ()) -> Iterator[None]:
+    """Turn whatever the SDK and the transport raise into our tree, without the key in it.
+
+    ``sent`` are the parameters of the request, in case one of them is refused.
+    """
     try:
-        return max(0.0, float(error.response.headers.get("retry-after", "")))
-    except ValueError:
-        return None
+        yield
+    except Exception as error:
+        fault = _fault(error, sent)
+        if fault is None:
+            raise
+        fault.blank(endpoint.api_key)
+        raise fault from None
 
 
-def _text_of(answer: Any) -> str:
-    if (error := reported_error(answer)) is not None:
-        raise error
-    deltas = deltas_of(answer)
-    return "".join(delta.text for delta in deltas if hasattr(delta, "text"))
+def _fault(error: Exception, sent: Collection[str]) -> ProviderError | None:
+    """Our error for one of the SDK's or the transport's; None for anything else, a bug of ours."""
+    match error:
+        case ProviderError():
+            return error
+        case openai.APIStatusError():
+            response = error.response
+            return error_of_status(response.status_code, _body(response), response.headers, sent)
+        case TimeoutError():
+            return TimedOut("the provider did not answer within the deadline")
+        case openai.APIConnectionError() | httpx2.HTTPError() | aiohttp.ClientError() | OSError():
+            return Unreachable(str(error.__cause__ or error) or type(error).__name__)
+        case openai.OpenAIError() | httpx2.InvalidURL() | ValueError():
+            return Garbled(f"{type(error).__name__}: {error}")
+    return None
+
+
+def _body(response: httpx2.Response) -> Any:
+    try:
+        return decoded(response.content)
+    except Garbled:
+        return response.text

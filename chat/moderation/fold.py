@@ -55,6 +55,7 @@ _LOOKALIKES = str.maketrans(
 _LEET = str.maketrans("013457890@$!|+€", "oieastbgoasiite")
 _LEET_L = str.maketrans("013457890@$!|+€", "oleastbgoasllte")
 _LEET_CHARS = re.compile(r"[0-9@$!|+€]")
+_QUANTITY = re.compile(r"\d+[a-z]{1,3}")  # 900k, 10ft, 2nd
 _EDGES = "'!|+*@$"
 _ELISION = re.compile(r"^(?:l|d|qu|un|all|dell|nell|dall|sull)'(?=\w)")
 _SHORT = frozenset("aiu")  # words of one letter that may stand in a spelled-out run
@@ -94,10 +95,10 @@ def join_spaced(text: str, vocabulary: Vocabulary) -> str:
     """`f u c k` and `f.u.c.k` as one word, if the letters spell known words."""
 
     def joined(match: re.Match[str]) -> str:
-        run = match[0].casefold().translate(_LOOKALIKES).translate(_LEET)
         words: list[str] = []
-        for part in _WIDE_GAP.split(run):  # "f u c k  y o u": a wider gap parts words
-            found = _segment(_GAP.sub("", part), vocabulary)
+        for part in _WIDE_GAP.split(match[0].casefold()):  # in "f u c k  y o u" it parts words
+            letters = _GAP.sub("", part).translate(_LOOKALIKES).translate(_LEET)
+            found = _segment(letters, vocabulary)
             if not found:
                 return match[0]
             words += found
@@ -123,13 +124,17 @@ def _decoded(word: str, vocabulary: Vocabulary) -> str:
     bare = word.strip("'").rstrip("!|+*")
     if "*" in bare:
         return vocabulary.unmask(word.strip("'!"))
-    if any(char.isalpha() for char in bare) and _LEET_CHARS.search(bare):
+    if _LEET_CHARS.search(bare) and not _QUANTITY.fullmatch(bare) and _letters(bare) > 1:
         for form in (bare, bare.replace("11", "ll")):
             for table in (_LEET, _LEET_L):
                 decoded = form.translate(table).replace("'", "")
                 if decoded in vocabulary:
                     return decoded
     return plain
+
+
+def _letters(word: str) -> int:
+    return sum(char.isalpha() for char in word)
 
 
 def _segment(letters: str, vocabulary: Vocabulary) -> list[str]:

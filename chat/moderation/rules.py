@@ -26,7 +26,7 @@ class Guard:
         return self.regex.search(match.string, 0, ends[self.where]) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # identity is enough, and hashing it is cheap
 class Rule:
     """One pattern of terms.txt with what its section says."""
 

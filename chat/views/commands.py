@@ -80,7 +80,7 @@ def try_again(request: HttpRequest, conversation_id: UUID, message_id: int) -> H
 @login_required
 def rename(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = access.conversation_to_write(signed_in(request).pk, conversation_id)
-    form = RenameForm(request.POST or None, initial={"title": conversation.title})
+    form = RenameForm(request.POST or None, initial={"title": conversation.title}, label_suffix="")
     if form.is_valid():
         actions.rename(signed_in(request), conversation_id, form.cleaned_data["title"])
         return _closed_dialog(request, conversation_id)

@@ -2,12 +2,17 @@
 
 import re
 
+from markdown_it.common.utils import MD_TRIM_CHARS
+
+# What markdown-it takes off both ends of a table row: more than space and tab.
+SPACE = re.escape(MD_TRIM_CHARS)
+
 # A line that is nothing but white space, quotation and list markers, the characters of rules,
 # underlines, fences and table separators, a number that may become a list marker, or a check box
 # in the making; and the whole first line of a fence, whose info string one more backtick makes
 # ordinary text. Anything else settles what the line is: no further character can change it.
 OPEN_LINE = re.compile(
-    r"(?:[ \t>\-+*_=#~`|:]|\d{1,9}[.)](?![^ \t])|\[[ xX]\](?![^ \t]))*"
+    rf"(?:[{SPACE}>\-+*_=#~`|:]|\d{{1,9}}[.)](?![^ \t])|\[[ xX]\](?![^ \t]))*"
     r"(?:\d{1,9}|\[[ xX]?|`{3,}[^`]*|~{3,}.*)?"
 )
 

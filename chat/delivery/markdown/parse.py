@@ -9,6 +9,7 @@ kept apart, in ``references``.
 import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -16,9 +17,13 @@ from markdown_it.token import Token
 
 from chat.delivery.markdown.links import bare_url
 
-# Each level costs the parser a few stack frames and a pass over the lines inside, and nobody
-# reads a quotation in a quotation twenty times over.
-MAX_NESTING = 40
+# Each level costs the parser a few stack frames and a pass over the lines inside. A quotation is
+# one level, a list two.
+MAX_NESTING = 20
+
+# Cells that markdown-it adds to one table's short rows before it ends the table. Its own limit of
+# 65,536 makes 650 KB of HTML from less than 2 KB of text.
+MAX_ADDED_CELLS = 2_000
 
 # Characters at which inline parsing has to look closer. A subset of markdown-it's default, which
 # also stops at characters that only its plugins use.
@@ -43,6 +48,9 @@ def _parser() -> MarkdownIt:
     return parser
 
 
+table_rule: Any = import_module("markdown_it.rules_block.table")
+table_rule.MAX_AUTOCOMPLETED_CELLS = MAX_ADDED_CELLS
+
 PARSER = _parser()
 
 
@@ -58,7 +66,12 @@ class Block:
 
     @property
     def kind(self) -> str:
+        """The first token's type, which names the block: paragraph_open, fence, …"""
         return self.tokens[0].type
+
+    @property
+    def depth(self) -> int:
+        return max(token.level for token in self.tokens)
 
 
 def clean(text: str) -> str:

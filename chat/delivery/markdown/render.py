@@ -23,9 +23,9 @@ from chat.delivery.markdown.parse import (
 )
 from chat.delivery.markdown.sanitize import sanitize
 
-# Characters in one paragraph, cell or heading. Nobody writes that; some patterns of brackets take
-# time that grows with the square of the length, so a longer one is shown as plain text.
-MAX_INLINE = 64_000
+# Characters in one paragraph, cell or heading; a longer one is shown as plain text. Nobody writes
+# that, and the worst patterns (brackets) take up to 50 µs per character in one go.
+MAX_INLINE = 20_000
 
 # Characters. 256 texts of this size and their HTML take about 60 MB, typical replies 3 MB.
 MAX_CACHED = 64_000

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from markdown_it.common.utils import MD_TRIM_CHARS, mdTrim
 from markdown_it.rules_block.table import escapedSplit
 from markdown_it.token import Token
 
@@ -21,7 +22,6 @@ BLOCK_END = re.compile(r"</(?:p|li|ul|ol|blockquote|t[dhr]|thead|tbody|table|h[3
 
 # What a blank line ends; lists and indented code go on behind it.
 ENDED_BY_BLANK_LINE = frozenset({"paragraph_open", "blockquote_open", "table_open", "heading_open"})
-ENDED_BY_ITSELF = frozenset({"heading_open", "hr"})
 
 
 @dataclass(slots=True)
@@ -78,6 +78,15 @@ class Source:
     def open_fence(self) -> str:
         """The signs that opened the fence that the text is in, if it is a top-level one."""
         return self._open[-1].tokens[0].markup if self.kind == "fence" else ""
+
+    @property
+    def parse_cost(self) -> int:
+        """What finding the open blocks costs, in characters of inline content.
+
+        It is a quarter of that, and grows with nesting: each level goes over all lines inside.
+        """
+        depth = max((block.depth for block in self._open), default=0)
+        return len(self.open_text) // 4 * max(1, depth // 4)
 
     def append(self, text: str) -> None:
         self._tail.append(text)
@@ -136,7 +145,7 @@ class Source:
             self._labels, self._seen, known=self._usable(self._seen), coloured=False
         )
         if self._paragraph:
-            inline = sanitize(rendering.inline(self._paragraph.content.strip()))
+            inline = sanitize(rendering.inline(mdTrim(self._paragraph.content)))
             before, after = self._paragraph.before + inline, self._paragraph.after
         else:
             if self.kind == "table_open":
@@ -159,7 +168,7 @@ class Source:
         if token is None or not before.endswith(inline := sanitize(inline)):
             return None
         line = token.content.rsplit("\n", 1)[-1]
-        trimmed = self.open_text.rstrip(" \t")
+        trimmed = self.open_text.rstrip(MD_TRIM_CHARS)
         if not trimmed.endswith(line):
             return None
         content = token.content + self.open_text[len(trimmed) :]
@@ -221,15 +230,21 @@ def _last_paragraph(blocks: list[Block]) -> Token | None:
 
 def _is_closed(block: Block, text: str) -> bool:
     """Whether the last block of ``text`` can no longer change. Only whole lines count."""
-    lines = text.count("\n")
+    whole_lines = text.count("\n")
+    if block.end > whole_lines:
+        return False
+    lines = text.split("\n")[block.first : block.end]
     if block.kind == "fence":
-        # The parser ends a fence at the first line that closes it, or at the end of the text.
-        last = text.split("\n")[block.end - 1]
-        end = fence_end(block.tokens[0].markup).fullmatch(last)
-        return end is not None and block.first + 1 < block.end <= lines
-    if block.kind in ENDED_BY_ITSELF and block.end <= lines:
+        # The parser ends a fence at the first line that closes it, or else with the text.
+        end = fence_end(block.tokens[0].markup)
+        return len(lines) > 1 and end.fullmatch(lines[-1]) is not None
+    if block.kind == "hr":
         return True
-    return block.kind in ENDED_BY_BLANK_LINE and block.end < lines
+    if block.kind == "heading_open" and "|" not in lines[0]:
+        return (
+            True  # with a "|", markdown-it takes it for a table's head if a delimiter row follows
+        )
+    return block.kind in ENDED_BY_BLANK_LINE and block.end < whole_lines
 
 
 def _trim_open_row(block: Block, text: str) -> None:
@@ -240,7 +255,7 @@ def _trim_open_row(block: Block, text: str) -> None:
     tokens = block.tokens
     if text.endswith("\n") or tokens[-2].type != "tbody_close":
         return
-    cells = escapedSplit(text[text.rfind("\n") + 1 :].strip())
+    cells = escapedSplit(mdTrim(text[text.rfind("\n") + 1 :]))
     begun = len(cells) - (cells[0] == "")
     columns = sum(token.type == "th_open" for token in tokens)
     end = len(tokens) - 3  # where the row ends; each cell before it is three tokens

@@ -24,10 +24,6 @@ from chat.delivery.markdown.source import Source
 # look right sooner, and costs time and bytes in proportion.
 RATE = 4
 
-# Finding the open blocks costs about a quarter of rendering their inline content, which is mostly
-# known from the last time.
-KNOWN_SHARE = 4
-
 # Characters of rendering, saved up over plain text, that outlive a block: enough for the first
 # rows of a table.
 MAX_SAVED = 4_000
@@ -171,7 +167,7 @@ class MarkdownStream:
         if html := self._source.close(len(self._held)):
             self._credit = min(self._credit, MAX_SAVED)
             ops.append(self._shown.close(html))
-        self._credit -= len(self._source.open_text) // KNOWN_SHARE
+        self._credit -= self._source.parse_cost
         markup = self._source.open_fence
         self._fence = Fence(markup, self._source.open_text.endswith("\n")) if markup else None
         if len(self._source.open_text) <= MAX_OPEN or self._fence:

@@ -1,0 +1,44 @@
+"""A pytest plugin, loaded before Django's settings: the tests' own environment, nobody else's."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+OURS = (
+    "ALLOWED_HOSTS",
+    "CHAT_MODELS",
+    "CSRF_TRUSTED_ORIGINS",
+    "DATABASE_URL",
+    "DEBUG",
+    "EMAIL_URL",
+    "LOG_FORMAT",
+    "MODERATION_ACTION",
+    "MODERATION_BACKENDS",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "REDIS_URL",
+    "SIGNUP",
+)
+
+VAR_DIR = Path(tempfile.mkdtemp(prefix="parley-tests-"))
+
+for name in OURS:
+    os.environ.pop(name, None)
+os.environ |= {
+    "ENV_FILE": os.devnull,
+    "VAR_DIR": str(VAR_DIR),
+    "SECRET_KEY": "only-for-tests-" + "x" * 40,
+    "SIGNUP": "open",
+    # Nothing listens there: a test that needs a provider brings its own.
+    "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    "OPENAI_API_KEY": "sk-test-canary-key",
+    "CHAT_MODELS": "fake",
+    "LOG_FORMAT": "json",
+}
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(VAR_DIR, ignore_errors=True)
