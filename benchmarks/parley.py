@@ -22,7 +22,9 @@ ENDED = rb"complete|stopped|failed|interrupted"
 # Cheap test of a raw frame, where quotes may be escaped; ended() then looks properly.
 MAYBE_ENDED = re.compile(rb"data-state=(?:\\?[\"']|\\u00(?:22|27))(?:" + ENDED + rb")\b")
 ARTICLE = re.compile(r"<article\b[^>]*>")
-STATE = re.compile(r"\bdata-state=[\"']?(" + ENDED.decode() + r")\b")
+# The status region and the reply's foot carry the state; a user's own article may too.
+STATE = re.compile(r"<\w[^<>]*\bdata-state=[\"']?(" + ENDED.decode() + r")\b[^<>]*>")
+USERS = re.compile(r"\bdata-role=[\"']?user\b")
 ASSISTANT = re.compile(r"\bdata-role=[\"']?assistant\b")
 ACK = re.compile(rb"\"ack\":\s*(\d+)")
 
@@ -32,15 +34,12 @@ SETTLE_S = 0.1
 
 
 def ended(message: bytes) -> str | None:
-    """The terminal state that the message gives an assistant's article, or None."""
+    """The terminal state that the message shows for the reply, or None."""
     try:
         content = json.loads(message)["content"]
     except (ValueError, KeyError, TypeError):
         content = message.decode(errors="replace")
-    for tag in ARTICLE.findall(content):
-        if ASSISTANT.search(tag) and (state := STATE.search(tag)):
-            return state[1]
-    return None
+    return next((tag[1] for tag in STATE.finditer(content) if not USERS.search(tag[0])), None)
 
 
 class Page(HTMLParser):

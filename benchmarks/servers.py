@@ -19,7 +19,10 @@ from .parley import ParleyUser
 
 ROOT = Path(__file__).parents[1]
 START_S, STOP_S = 60, 40  # bounds for a busy machine; Parley may drain for 25 s
-PARLEY_SETUP = (["manage.py", "migrate", "--no-input", "-v", "0"],)
+PARLEY_SETUP = (
+    ["manage.py", "migrate", "--no-input", "-v", "0"],
+    ["manage.py", "collectstatic", "--no-input", "-v", "0"],
+)
 
 
 class NotRunningError(Exception):
@@ -61,6 +64,8 @@ class Workspace:
             DJANGO_SETTINGS_MODULE="chatsite.settings",
             DATABASE_URL=f"sqlite:///{directory}/bench.sqlite3",
             VAR_DIR=str(directory),
+            STATIC_ROOT=str(self.directory / "static"),
+            ENV_FILE=str(self.directory / "none.env"),  # the operator's own settings stay out
             SECRET_KEY="bench-" + "0123456789abcdef" * 4,
             SIGNUP="closed",
             CHAT_MODELS="fake",

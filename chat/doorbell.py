@@ -6,6 +6,7 @@ the log.
 """
 
 import asyncio
+import hashlib
 from uuid import UUID
 
 import structlog
@@ -44,9 +45,14 @@ def ring_user(user_id: int) -> None:
     _send(user_group(user_id), {"type": "ring.list"})
 
 
-def ring_sessions(user_id: int) -> None:
-    """A session of this user may have ended: check who you are."""
-    _send(user_group(user_id), {"type": "ring.session"})
+def ring_sessions(user_id: int, ended: str | None = None) -> None:
+    """Sessions of this user may have ended: check yours. ``ended`` names one that surely has."""
+    _send(user_group(user_id), {"type": "ring.session", "ended": session_mark(ended)})
+
+
+def session_mark(session_key: str | None) -> str:
+    """A session's name on the channel layer; the key itself would let its reader sign in."""
+    return hashlib.sha256(session_key.encode()).hexdigest() if session_key else ""
 
 
 def _send(group: str, message: dict[str, str]) -> None:

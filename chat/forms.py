@@ -30,9 +30,7 @@ class SendForm(forms.Form):
         limit = settings.MESSAGE_MAX_CHARS
         if len(text) > limit:
             raise forms.ValidationError(
-                _(
-                    "This message has %(length)s characters; %(limit)s are the most that can be sent."
-                )
+                _("Too long: %(length)s of at most %(limit)s characters.")
                 % {"length": f"{len(text):,}", "limit": f"{limit:,}"}
             )
         return text

@@ -1,23 +1,27 @@
 """What has to happen when somebody else's code changes who a person is."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_out
+from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from chat import doorbell
 from chat.models import User
 
 
 @receiver(user_logged_out)
-def _session_ended(user: User | None, **kwargs: Any) -> None:
+def _session_ended(request: HttpRequest, user: User | None, **kwargs: Any) -> None:
     if user is not None:
-        doorbell.ring_sessions(user.pk)
+        # Django tells before it removes the session: who looks now would still find it.
+        doorbell.ring_sessions(user.pk, ended=request.session.session_key)
 
 
 @receiver(post_save, sender=User)
 def _user_changed(instance: User, update_fields: Any, **kwargs: Any) -> None:
     # A sign-in writes last_login only; anything else may be a new password or a deactivation.
     if update_fields is None or set(update_fields) - {"last_login"}:
-        doorbell.ring_sessions(instance.pk)
+        transaction.on_commit(partial(doorbell.ring_sessions, instance.pk), robust=True)

@@ -25,11 +25,14 @@ OURS = (
 
 VAR_DIR = Path(tempfile.mkdtemp(prefix="parley-tests-"))
 
+(VAR_DIR / "static").mkdir()
+
 for name in OURS:
     os.environ.pop(name, None)
 os.environ |= {
     "ENV_FILE": os.devnull,
     "VAR_DIR": str(VAR_DIR),
+    "STATIC_ROOT": str(VAR_DIR / "static"),
     "SECRET_KEY": "only-for-tests-" + "x" * 40,
     "SIGNUP": "open",
     # Nothing listens there: a test that needs a provider brings its own.

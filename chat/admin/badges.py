@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from chat.models import Generation, Message, Receipt, State, VerdictState
@@ -30,9 +29,8 @@ class Badge(NamedTuple):
 
 
 WITHHELD = Badge("bad", _("Withheld"))
-DELETED = Badge("warn", _("Deleted by its owner"))
-SUPERSEDED = Badge("plain", _("Not on screen"))
-HEAD = Badge("plain", _("Head"))
+DELETED = Badge("warn", _("Deleted"))
+SUPERSEDED = Badge("plain", _("Not on the current branch"))
 MATCHES = Badge("good", _("SHA-256 matches"))
 DIFFERS = Badge("bad", _("SHA-256 DOES NOT MATCH"))
 UNRECONCILED = Badge("warn", _("Not reconciled yet"))
@@ -50,11 +48,7 @@ def moderation_badge(receipt: Receipt) -> Badge:
     return Badge(tone, format_html("{}: {}", _("Moderation"), word))
 
 
-def badge(badge: Badge) -> SafeString:
-    return format_html('<span class="badge badge-{}">{}</span>', *badge)
-
-
-def badges(several: Iterable[Badge]) -> SafeString | str:
+def badges(several: Iterable[Badge]) -> str:
     return format_html_join(" ", '<span class="badge badge-{}">{}</span>', several) or NOTHING
 
 
@@ -62,3 +56,12 @@ def marks(message: Message, generation: Generation | None) -> list[Badge]:
     """What one should know of a message before reading it, but for what its receipt says."""
     found = [badge_of(generation.state)] if generation else []
     return [*found, WITHHELD] if message.withheld_at else found
+
+
+def verdict_badges(generation: Generation | None) -> list[Badge]:
+    """The verdict in its receipt, or that there is no receipt although it has ended."""
+    receipt = getattr(generation, "receipt", None)
+    if receipt is not None:
+        return [badge_of(receipt.verdict)]
+    late = generation is not None and not generation.is_active and not generation.reconciled_at
+    return [UNRECONCILED] if late else []

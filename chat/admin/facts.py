@@ -11,11 +11,17 @@ from chat.admin.badges import DIFFERS, LABELS, MATCHES, Badge
 from chat.admin.units import count, duration, moment, rate
 from chat.models import Generation, Receipt
 
+LONG_CODE = 36  # characters, more than a UUID, that take a line of their own
+
 
 class Fact(NamedTuple):
     term: str | Promise
     value: str | Promise
     code: bool = False  # shown as it is, in a fixed-width font
+
+    @property
+    def wide(self) -> bool:
+        return self.code and len(str(self.value)) > LONG_CODE
 
 
 def matches(receipt: Receipt, text: str) -> bool:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.admin import badges, facts, search
 from chat.admin.filters import (
+    ERROR_KINDS,
     DateFilter,
     DeletedFilter,
     ErrorFilter,
@@ -19,24 +20,40 @@ from chat.admin.filters import (
     VerdictFilter,
 )
 from chat.admin.links import link
-from chat.admin.readonly import ReadOnlyAdmin
+from chat.admin.readonly import ReadOnlyAdmin, exactly, lasting, when
 from chat.admin.units import count, duration, plain, rate
 from chat.models import Conversation, Generation
+
+CREATED = when("created_at", _("created"))
+MOMENTS = (
+    exactly("created_at", _("created")),
+    exactly("requested_at", _("requested")),
+    exactly("heartbeat_at", _("last heartbeat")),
+    exactly("finished_at", _("finished")),
+    exactly("reconciled_at", _("reconciled")),
+)
+DURATIONS = (
+    lasting("ttft_provider_ms", _("TTFT, provider")),
+    lasting("ttft_served_ms", _("TTFT, served")),
+    lasting("thinking_ms", _("thinking time")),
+    lasting("writing_ms", _("writing time")),
+)
 
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
     list_display = (
         "number",
-        "purpose",
-        "place",
-        "user",
-        "model",
+        CREATED,
         "marks",
+        "verdict",
+        "model",
         "ttft",
-        "speed",
+        "tokens_per_second",
         "tokens",
-        "created_at",
+        "user",
+        "place",
+        "purpose",
     )
     list_filter = (
         StateFilter,
@@ -63,16 +80,9 @@ class GenerationAdmin(ReadOnlyAdmin):
             _("Times"),
             {
                 "fields": (
-                    "created_at",
-                    "requested_at",
-                    "finished_at",
-                    "reconciled_at",
-                    "heartbeat_at",
+                    *MOMENTS,
                     "claimed_by",
-                    "ttft_provider_ms",
-                    "ttft_served_ms",
-                    "thinking_ms",
-                    "writing_ms",
+                    *DURATIONS,
                     "speed",
                 )
             },
@@ -89,7 +99,7 @@ class GenerationAdmin(ReadOnlyAdmin):
             },
         ),
     )
-    readonly_fields = ("receipt_link", "error", "parameters_given", "speed")
+    readonly_fields = (*MOMENTS, *DURATIONS, "receipt_link", "error", "parameters_given", "speed")
     paths = {
         "conversation": "conversation",
         "state": "state",
@@ -120,17 +130,16 @@ class GenerationAdmin(ReadOnlyAdmin):
     def whereabouts(self, obj: Generation) -> tuple[Conversation, int | None]:
         return obj.conversation, obj.message_id
 
-    @admin.display(description=_("marks"))
+    @admin.display(description=_("state"), ordering="state")
     def marks(self, obj: Generation) -> str:
         found = [badges.badge_of(obj.state)]
         if obj.error_kind:
-            found.append(badges.Badge("bad", obj.error_kind))
-        receipt = getattr(obj, "receipt", None)
-        if receipt is not None:
-            found.append(badges.moderation_badge(receipt))
-        elif not obj.is_active and obj.reconciled_at is None:
-            found.append(badges.UNRECONCILED)
+            found.append(badges.Badge("bad", ERROR_KINDS.get(obj.error_kind, obj.error_kind)))
         return badges.badges(found)
+
+    @admin.display(description=_("verdict"))
+    def verdict(self, obj: Generation) -> str:
+        return badges.badges(badges.verdict_badges(obj))
 
     @admin.display(description=_("TTFT"), ordering="ttft_served_ms")
     def ttft(self, obj: Generation) -> str:
@@ -140,6 +149,10 @@ class GenerationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("speed"))
     def speed(self, obj: Generation) -> str:
         return rate(obj.tokens_per_second, estimated=obj.tokens_estimated) or badges.NOTHING
+
+    @admin.display(description=_("tokens/s"))
+    def tokens_per_second(self, obj: Generation) -> str:
+        return badges.NOTHING if obj.tokens_per_second is None else f"{obj.tokens_per_second:.1f}"
 
     @admin.display(description=_("tokens"), ordering="completion_tokens")
     def tokens(self, obj: Generation) -> str:

@@ -18,15 +18,28 @@ from chat.admin.filters import (
     WithheldFilter,
 )
 from chat.admin.links import link
-from chat.admin.readonly import ReadOnlyAdmin
+from chat.admin.readonly import ReadOnlyAdmin, exactly, lasting, when
 from chat.admin.scores import scores, scores_html
 from chat.admin.units import count
 from chat.models import Conversation, Receipt, Verdict
 
+DECIDED = when("decided_at", _("decided"))
+MOMENTS = (
+    exactly("created_at", _("created")),
+    exactly("decided_at", _("decided")),
+    exactly("next_try_at", _("next try")),
+)
+WRITTEN = when("written_at", _("written"))
+WRITTEN_EXACTLY = exactly("written_at", _("written"))
+DURATIONS = (
+    lasting("ttft_provider_ms", _("TTFT, provider")),
+    lasting("ttft_served_ms", _("TTFT, served")),
+)
+
 
 @admin.register(Verdict)
 class VerdictAdmin(ReadOnlyAdmin):
-    list_display = ("number", "backend", "marks", "gravest", "said", "place", "user", "decided_at")
+    list_display = ("number", "backend", "marks", "gravest", DECIDED, "user", "said", "place")
     list_filter = (
         VerdictFilter,
         BackendFilter,
@@ -45,12 +58,10 @@ class VerdictAdmin(ReadOnlyAdmin):
         "version",
         "state",
         "categories_scored",
-        "created_at",
-        "decided_at",
+        *MOMENTS,
         "tries",
-        "next_try_at",
     )
-    readonly_fields = ("categories_scored",)
+    readonly_fields = (*MOMENTS, "categories_scored")
     paths = {
         "conversation": "message__conversation",
         "verdict": "state",
@@ -104,12 +115,13 @@ class ReceiptAdmin(ReadOnlyAdmin):
     list_display = (
         "number",
         "marks",
+        "verdict_badge",
         "fingerprint",
         "length",
-        "made_by",
-        "place",
+        WRITTEN,
         "user",
-        "written_at",
+        "place",
+        "made_by",
     )
     list_filter = (
         StateFilter,
@@ -133,11 +145,10 @@ class ReceiptAdmin(ReadOnlyAdmin):
         "schema_verdict",
         "prompt_tokens",
         "completion_tokens",
-        "ttft_provider_ms",
-        "ttft_served_ms",
-        "written_at",
+        *DURATIONS,
+        WRITTEN_EXACTLY,
     )
-    readonly_fields = ("stored_text",)
+    readonly_fields = ("stored_text", *DURATIONS, WRITTEN_EXACTLY)
     paths = {
         "conversation": "generation__conversation",
         "state": "state",
@@ -165,9 +176,13 @@ class ReceiptAdmin(ReadOnlyAdmin):
     def whereabouts(self, obj: Receipt) -> tuple[Conversation, int | None]:
         return obj.generation.conversation, obj.generation.message_id
 
-    @admin.display(description=_("marks"))
+    @admin.display(description=_("state"), ordering="state")
     def marks(self, obj: Receipt) -> str:
-        return badges.badges([badges.badge_of(obj.state), badges.moderation_badge(obj)])
+        return badges.badges([badges.badge_of(obj.state)])
+
+    @admin.display(description=_("verdict"), ordering="verdict")
+    def verdict_badge(self, obj: Receipt) -> str:
+        return badges.badges([badges.badge_of(obj.verdict)])
 
     @admin.display(description="SHA-256", ordering="sha256")
     def fingerprint(self, obj: Receipt) -> str:

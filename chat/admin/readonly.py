@@ -4,7 +4,7 @@ Nobody may add, change or delete here, superusers included; who may read is Djan
 permission. Forms that are sent all the same are refused before anything looks at them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -14,14 +14,49 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from chat.admin.badges import NOTHING
 from chat.admin.links import link, transcript_url
 from chat.admin.search import exact_uuid, people, words
+from chat.admin.units import duration, minute, moment
 from chat.models import Conversation
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
 else:
     Base = admin.ModelAdmin
+
+
+def when(field: str, description: Any) -> Callable[[Any], str]:
+    """A list's column of a time, by which the list can be sorted."""
+
+    @admin.display(description=description, ordering=field)
+    def column(obj: Any) -> str:
+        return minute(getattr(obj, field)) or NOTHING
+
+    column.__name__ = field  # the column's CSS class
+    return column
+
+
+def exactly(field: str, description: Any) -> Any:
+    """A time on a record's own page, to the second and with its zone."""
+
+    @admin.display(description=description)
+    def value(obj: Any) -> str:
+        return moment(getattr(obj, field)) or NOTHING
+
+    value.__name__ = field
+    return value
+
+
+def lasting(field: str, description: Any) -> Any:
+    """A duration in milliseconds on a record's own page."""
+
+    @admin.display(description=description)
+    def value(obj: Any) -> str:
+        return duration(getattr(obj, field)) or NOTHING
+
+    value.__name__ = field
+    return value
 
 
 class RecordList(ChangeList):
@@ -120,7 +155,7 @@ class ReadOnlyAdmin(Base):
         context["transcript_url"] = transcript_url(conversation.pk, message_id)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @admin.display(description=_("record"), ordering="pk")
+    @admin.display(description=_("no."), ordering="pk")
     def number(self, obj: Model) -> str:
         return f"#{obj.pk}"
 

@@ -72,15 +72,19 @@ def transcript(conversation: Conversation, wanted: Mapping[str, str]) -> Transcr
         .prefetch_related("verdicts")
         .in_bulk([place.id for place in page])
     )
-    notable = [(place.id, found) for place in order if (found := _notable(rows[place.id]))]
+    entries = [
+        _entry(messages[place.id], place, conversation) for place in page if place.id in messages
+    ]
+    wrong = {entry.message.pk for entry in entries if entry.proof is badges.DIFFERS}
+    notable = [
+        (place.id, marks)
+        for place in order
+        if (marks := _notable(rows[place.id], differs=place.id in wrong))
+    ]
     return Transcript(
         conversation=conversation,
         facts=_facts(conversation, len(order)),
-        entries=[
-            _entry(messages[place.id], place, conversation)
-            for place in page
-            if place.id in messages
-        ],
+        entries=entries,
         page=page,
         notable=notable[:NOTABLE],
         notable_more=max(0, len(notable) - NOTABLE),
@@ -108,8 +112,9 @@ def _page_of(order: list[Place], wanted: Mapping[str, str]) -> str | int:
     return wanted.get("page", 1)
 
 
-def _notable(row: dict[str, Any]) -> list[Badge]:
-    found = []
+def _notable(row: Any, *, differs: bool) -> list[Badge]:
+    # Texts are hashed for the page on show only; all others of a long conversation are not read.
+    found = [badges.DIFFERS] if differs else []
     if row["generation__receipt__verdict"] == VerdictState.FLAGGED:
         found.append(badges.FLAGGED)
     if row["withheld_at"]:
@@ -151,8 +156,6 @@ def _entry(message: Message, place: Place, conversation: Conversation) -> Entry:
         entry.html = mark_safe(render(message.text, labels()))  # noqa: S308
     if place.superseded:
         entry.marks.append(badges.SUPERSEDED)
-    if message.pk == conversation.head_id:
-        entry.marks.append(badges.HEAD)
     if generation is not None:
         _describe(entry, generation)
     return entry

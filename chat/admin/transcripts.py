@@ -23,18 +23,22 @@ from chat.admin.filters import (
     WithheldFilter,
 )
 from chat.admin.links import link, links
-from chat.admin.readonly import ReadOnlyAdmin
+from chat.admin.readonly import ReadOnlyAdmin, exactly, when
 from chat.admin.transcript import transcript
 from chat.admin.units import plain
 from chat.models import Conversation, Generation, Message, Receipt, State, VerdictState
 
 EXCERPT_CHARS = 120
+LAST_ACTIVE = when("active_at", _("last active"))
+CREATED = when("created_at", _("created"))
+CREATED_EXACTLY = exactly("created_at", _("created"))
+WITHHELD_EXACTLY = exactly("withheld_at", _("withheld"))
 
 
 @admin.register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin):
     change_form_template = "admin/chat/conversation/change_form.html"
-    list_display = ("name", "user", "message_count", "last_model", "marks", "active_at")
+    list_display = ("name", "marks", "user", LAST_ACTIVE, "message_count", "last_model")
     list_filter = (
         StateFilter,
         VerdictFilter,
@@ -128,7 +132,7 @@ class ConversationAdmin(ReadOnlyAdmin):
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    list_display = ("number", "role", "excerpt", "place", "user", "marks", "created_at")
+    list_display = ("number", CREATED, "user", "role", "excerpt", "marks", "verdict", "place")
     list_filter = (
         RoleFilter,
         StateFilter,
@@ -147,14 +151,21 @@ class MessageAdmin(ReadOnlyAdmin):
         "conversation",
         "parent",
         "role",
-        "created_at",
-        "withheld_at",
+        CREATED_EXACTLY,
+        WITHHELD_EXACTLY,
         "whole_text",
         "whole_reasoning",
         "made_by",
         "judged",
     )
-    readonly_fields = ("whole_text", "whole_reasoning", "made_by", "judged")
+    readonly_fields = (
+        CREATED_EXACTLY,
+        WITHHELD_EXACTLY,
+        "whole_text",
+        "whole_reasoning",
+        "made_by",
+        "judged",
+    )
     paths = {
         "conversation": "conversation",
         "role": "role",
@@ -195,12 +206,11 @@ class MessageAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("marks"))
     def marks(self, obj: Message) -> str:
-        generation = getattr(obj, "generation", None)
-        found = badges.marks(obj, generation)
-        receipt = getattr(generation, "receipt", None)
-        if receipt is not None:
-            found.append(badges.moderation_badge(receipt))
-        return badges.badges(found)
+        return badges.badges(badges.marks(obj, getattr(obj, "generation", None)))
+
+    @admin.display(description=_("verdict"))
+    def verdict(self, obj: Message) -> str:
+        return badges.badges(badges.verdict_badges(getattr(obj, "generation", None)))
 
     @admin.display(description=_("text"))
     def whole_text(self, obj: Message) -> str:

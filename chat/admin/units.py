@@ -21,6 +21,11 @@ def moment(value: datetime | None) -> str:
     return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}" if value else ""
 
 
+def minute(value: datetime | None) -> str:
+    """For lists, where the seconds and the zone only take space."""
+    return f"{timezone.localtime(value):%Y-%m-%d %H:%M}" if value else ""
+
+
 def count(value: int | None, *, estimated: bool = False) -> str:
     if value is None:
         return ""

@@ -116,7 +116,8 @@ class ConversationConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def ring_session(self, message: dict[str, Any]) -> None:
         """Check at once whether the session that opened this socket still stands."""
         session_key = self.scope["session"].session_key
-        if await in_database(access.user_of_session, session_key) != self.user_id:
+        ended = message["ended"] == doorbell.session_mark(session_key)
+        if ended or await in_database(access.user_of_session, session_key) != self.user_id:
             await self._end()
             await self.close(SIGNED_OUT)
 

@@ -139,7 +139,7 @@ def ended_status(generation: Generation) -> Fragment:
 
 def conversations_of(user_id: int) -> list[Conversation]:
     """The user's conversations, the most recently used first."""
-    mine = Conversation.objects.present().filter(owner=user_id)
+    mine = Conversation.objects.present().filter(owner=user_id, head__isnull=False)
     return list(mine.only("id", "title", "active_at").order_by("-active_at")[:LIST_LENGTH])
 
 

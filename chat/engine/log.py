@@ -61,13 +61,16 @@ class _Entries:
         self.events: list[Event] = []
         self.attempt = 0
         self.closed = False
-        self.wakes: set[Wake] = set()
+        # By subscription: two of one viewer may share a wake, and each must end only its own.
+        self.wakes: dict[_MemorySubscription, Wake] = {}
 
 
 class _MemorySubscription:
     __slots__ = ("_close", "_entries", "cursor")
 
-    def __init__(self, entries: _Entries, after: int, close: Callable[[], None]) -> None:
+    def __init__(
+        self, entries: _Entries, after: int, close: "Callable[[_MemorySubscription], None]"
+    ) -> None:
         self._entries, self.cursor, self._close = entries, after, close
 
     def take(self) -> list[Event]:
@@ -76,7 +79,7 @@ class _MemorySubscription:
         return batch
 
     def close(self) -> None:
-        self._close()
+        self._close(self)
 
 
 class MemoryLog:
@@ -92,31 +95,35 @@ class MemoryLog:
         entries.attempt = attempt
 
     def append(self, generation_id: int, attempt: int, events: Iterable[Event]) -> int:
-        entries = self._entries(generation_id)
-        if attempt != entries.attempt:
+        entries = self._logs.get(generation_id)
+        if entries is None or attempt != entries.attempt:
             raise StaleAttempt(generation_id)
-        for event in events:
-            if entries.closed:
-                raise LogClosed(generation_id)
-            entries.events.append(event)
-            entries.closed = type(event) is Ended
-        for wake in entries.wakes:
-            wake()
+        try:
+            for event in events:
+                if entries.closed:
+                    raise LogClosed(generation_id)
+                entries.events.append(event)
+                entries.closed = type(event) is Ended
+        finally:
+            for wake in tuple(entries.wakes.values()):  # a wake may end its subscription
+                wake()
         return len(entries.events)
 
     def subscribe(self, generation_id: int, wake: Wake, after: int = 0) -> Subscription:
         """Follow from ``after``; a log that is not open yet is awaited."""
         entries = self._entries(generation_id)
-        entries.wakes.add(wake)
 
-        def close() -> None:
-            entries.wakes.discard(wake)
-            if not entries.events and not entries.wakes and not entries.attempt:
-                self._logs.pop(generation_id, None)
+        def close(subscription: _MemorySubscription) -> None:
+            entries.wakes.pop(subscription, None)
+            unused = not (entries.events or entries.wakes or entries.attempt)
+            if unused and self._logs.get(generation_id) is entries:
+                del self._logs[generation_id]
 
+        subscription = _MemorySubscription(entries, after, close)
+        entries.wakes[subscription] = wake
         if len(entries.events) > after:
             wake()
-        return _MemorySubscription(entries, after, close)
+        return subscription
 
     def drop(self, generation_id: int) -> None:
         self._logs.pop(generation_id, None)

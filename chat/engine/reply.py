@@ -29,21 +29,19 @@ class Reply:
     pieces: int = 0
     characters: int = 0
 
+    def begin(self) -> None:
+        """Forget what a call without a token left behind: the next one speaks for itself."""
+        self.usage, self.finish_reason = None, ""
+
     def feed(self, delta: Delta) -> None:
         match delta:
             case TextDelta(text):
-                self._text.append(text)
-                self.pieces += 1
-                self.characters += len(text)
+                self._add(self._text, text)
             case ReasoningDelta(text):
-                self._reasoning.append(text)
-                self.pieces += 1
-                self.characters += len(text)
+                self._add(self._reasoning, text)
             case RefusalDelta(text):
-                self._text.append(text)
+                self._add(self._text, text)
                 self.refused = True
-                self.pieces += 1
-                self.characters += len(text)
             case UsageDelta():
                 self.usage = delta
             case FinishDelta(reason):
@@ -52,6 +50,11 @@ class Reply:
             case ToolCallDelta():
                 # Parley sends no tools yet, so a call can only be noise. It still is an answer.
                 pass
+
+    def _add(self, pieces: list[str], text: str) -> None:
+        pieces.append(text)
+        self.pieces += 1
+        self.characters += len(text)
 
     @property
     def text(self) -> str:
@@ -63,4 +66,5 @@ class Reply:
 
     @property
     def empty(self) -> bool:
-        return not self.characters
+        """Nothing that a reader could see."""
+        return not (self.text.strip() or self.reasoning.strip())

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chat.engine.errors import Empty, ProviderError, RateLimited, TimedOut, UnknownParameter
+from chat.engine.errors import Empty, ProviderError, TimedOut, UnknownParameter, Unreachable
 from chat.engine.events import (
     Delta,
     Event,
@@ -32,6 +32,7 @@ from chat.engine.reply import Reply
 CALLS = 3
 RETRY_AFTER_CAP_S = 60.0
 BACKOFF_S = (0.5, 2.0)
+AFTER_FINISH_S = 5.0  # for usage and [DONE]; the reader has the whole text and should not wait
 
 
 class Streams(Protocol):
@@ -82,27 +83,22 @@ class Turn:
                 await self._call(provider, request)
                 self._judge()
             except UnknownParameter as error:
-                # The endpoint named an optional parameter: leave it out and ask again, once each.
-                if error.parameter in provider.dialect(request.model).without:
-                    self._fail(error)
-                    return
+                # It named an optional parameter of this very call, so the next one lacks it.
                 provider.dialect(request.model).learn(error.parameter)
-                continue
             except ProviderError as error:
-                if (delay := self._may_retry(error)) is None:
+                if (delay_s := self._may_retry(error)) is None:
                     self._fail(error)
                     return
-                self.append([Retrying(delay, error.kind)])
-                await asyncio.sleep(delay)
-                continue
-            return
+                self.append([Retrying(delay_s, error.kind)])
+                await asyncio.sleep(delay_s)
+            else:
+                return
 
     async def _call(self, provider: Streams, request: Request) -> None:
         self.calls += 1
+        self.reply.begin()
         self.append([Requested(self.calls)])
         self.requested_at = time.monotonic()
-        loop = asyncio.get_running_loop()
-        idle_s = self.deadlines.idle_s
         try:
             async with (
                 asyncio.timeout(self.deadlines.first_token_s) as deadline,
@@ -110,34 +106,54 @@ class Turn:
             ):
                 async for deltas in chunks:
                     self._take(deltas)
-                    deadline.reschedule(loop.time() + idle_s)
-        except TimeoutError:
-            raise TimedOut("the provider sent nothing within the deadline") from None
+                    self._extend(deadline)
+        except (TimeoutError, Unreachable) as error:
+            if self.reply.finish_reason:
+                return  # the model had ended; only the end of the stream is missing
+            if isinstance(error, Unreachable):
+                raise
+            what = "no token" if self.first_delta_at is None else "no byte"
+            raise TimedOut(f"the provider sent {what} within the deadline") from None
+
+    def _extend(self, deadline: asyncio.Timeout) -> None:
+        """Something came: the deadline moves, once a token has come."""
+        if self.first_delta_at is None:
+            return
+        patience_s = self.deadlines.idle_s
+        if self.reply.finish_reason:
+            patience_s = min(patience_s, AFTER_FINISH_S)
+        # Moving a timer costs as much as a token does: rather it rings a little late.
+        slack_s = patience_s / 50
+        until = asyncio.get_running_loop().time() + patience_s
+        if not until <= (deadline.when() or 0.0) <= until + slack_s:
+            deadline.reschedule(until + slack_s)
 
     def _take(self, deltas: list[Delta]) -> None:
-        now = self.last_delta_at = time.monotonic()
-        if self.first_delta_at is None:
-            self.first_delta_at = now
+        now = time.monotonic()
         shown: list[Event] = []
         for delta in deltas:
             self.reply.feed(delta)
-            if isinstance(delta, UsageDelta | FinishDelta):
+            if isinstance(delta, (UsageDelta, FinishDelta)):
                 continue
-            if self.first_text_at is None and isinstance(delta, TextDelta | RefusalDelta):
+            if self.first_text_at is None and isinstance(delta, (TextDelta, RefusalDelta)):
                 self.first_text_at = now
-                if self.reply.reasoning:
+                if self.first_delta_at is not None and self.reply.reasoning:
                     shown.append(Thought((now - self.first_delta_at) * 1000))
+            if self.first_delta_at is None:
+                self.first_delta_at = now
             shown.append(delta)
         if shown:
+            self.last_delta_at = now
             self.append(shown)
 
     def _judge(self) -> None:
         """A stream that ended without an error: is it a complete reply?"""
-        if self.reply.finish_reason == "error":
+        reason = self.reply.finish_reason
+        if reason == "error":
             raise ProviderError("the provider ended the stream with finish_reason 'error'")
-        if self.first_text_at is None:
-            raise Empty("the stream ended without any text")
-        if not self.reply.finish_reason:
+        if not self.reply.text.strip():
+            raise Empty(f"the stream ended without any text (finish_reason {reason!r})")
+        if not reason:
             raise Empty("the stream ended without a finish reason")
         self.outcome = Outcome.COMPLETE
 
@@ -149,8 +165,6 @@ class Turn:
         """Seconds to wait before the next call, or None."""
         if not error.retryable or self.first_delta_at is not None or self.calls >= CALLS:
             return None
-        if isinstance(error, RateLimited) and error.retry_after_s is not None:
-            if error.retry_after_s > RETRY_AFTER_CAP_S:
-                return None
-            return error.retry_after_s
+        if error.retry_after_s is not None:
+            return error.retry_after_s if error.retry_after_s <= RETRY_AFTER_CAP_S else None
         return BACKOFF_S[min(self.calls, len(BACKOFF_S)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311

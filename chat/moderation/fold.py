@@ -55,13 +55,14 @@ _LOOKALIKES = str.maketrans(
 _LEET = str.maketrans("013457890@$!|+€", "oieastbgoasiite")
 _LEET_L = str.maketrans("013457890@$!|+€", "oleastbgoasllte")
 _LEET_CHARS = re.compile(r"[0-9@$!|+€]")
-_QUANTITY = re.compile(r"\d+[a-z]{1,3}")  # 900k, 10ft, 2nd
+_QUANTITY = re.compile(r"\d+[a-z]{1,3}")
 _EDGES = "'!|+*@$"
 _ELISION = re.compile(r"^(?:l|d|qu|un|all|dell|nell|dall|sull)'(?=\w)")
-_SHORT = frozenset("aiu")  # words of one letter that may stand in a spelled-out run
+_MAX_SPELLED = 12  # letters of one spelled-out word: motherfucker
+_SHORT = frozenset("aiu")  # words of one letter that a spelled-out run may begin with
 _STRETCH = re.compile(r"(\w)\1{2,}")
 _SPACED = re.compile(
-    r"(?<![^\W_])(?:[^\W_]|[@$!])(?:[ .\-_*/|~]{1,3}(?:[^\W_]|[@$!])){2,40}(?![^\W_])"
+    r"(?<![^\W_])(?:[^\W_]|[@$!])(?:[ .\-_*/|~]{1,3}(?:[^\W_]|[@$!])){2,23}(?![^\W_])"
 )
 _GAP = re.compile(r"[ .\-_*/|~]+")
 _WIDE_GAP = re.compile(r"[ .\-_*/|~]{2,}")
@@ -124,7 +125,9 @@ def _decoded(word: str, vocabulary: Vocabulary) -> str:
     bare = word.strip("'").rstrip("!|+*")
     if "*" in bare:
         return vocabulary.unmask(word.strip("'!"))
-    if _LEET_CHARS.search(bare) and not _QUANTITY.fullmatch(bare) and _letters(bare) > 1:
+    letters, digits = sum(map(str.isalpha, bare)), sum(map(str.isdigit, bare))
+    # More digits than letters is a number or a hash; 900k, 10ft and 2nd are quantities.
+    if letters > 1 and letters >= digits and _LEET_CHARS.search(bare) and not _QUANTITY.fullmatch(bare):
         for form in (bare, bare.replace("11", "ll")):
             for table in (_LEET, _LEET_L):
                 decoded = form.translate(table).replace("'", "")
@@ -133,19 +136,16 @@ def _decoded(word: str, vocabulary: Vocabulary) -> str:
     return plain
 
 
-def _letters(word: str) -> int:
-    return sum(char.isalpha() for char in word)
-
-
 def _segment(letters: str, vocabulary: Vocabulary) -> list[str]:
-    """The fewest known words that spell `letters`, or nothing. At most 41 letters come in."""
+    """The fewest known words that spell `letters`, or nothing. _SPACED bounds their number."""
     best: list[list[str] | None] = [[]] + [None] * len(letters)
-    for end in range(1, len(letters) + 1):
-        for start in range(max(0, end - 14), end):
-            before, word = best[start], letters[start:end]
-            known = word in _SHORT if len(word) == 1 else word in vocabulary
-            if before is None or not known:
-                continue
-            if best[end] is None or len(before) + 1 < len(best[end] or []):
+    for start in range(len(letters)):
+        before = best[start]
+        if before is None:
+            continue
+        for end in range(start + 1, min(start + _MAX_SPELLED, len(letters)) + 1):
+            word, longer = letters[start:end], best[end]
+            known = word in vocabulary if len(word) > 1 else start == 0 and word in _SHORT
+            if known and (longer is None or len(before) + 1 < len(longer)):
                 best[end] = [*before, word]
     return best[-1] or []

@@ -59,7 +59,11 @@ class Rules:
         self._stem_lengths = sorted({len(stem) for stem in self._stems})
 
     def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and (word in self._words or bool(self.triggered(word)))
+        if not isinstance(word, str):
+            return False
+        if word in self._words or word in self._exact:
+            return True
+        return any(word[:length] in self._stems for length in self._stem_lengths)
 
     def unmask(self, word: str) -> str:
         """`f*ck` and `f**k` as the word; anything else as it is."""

@@ -78,7 +78,7 @@ def reply(
         withheld_at=now if withheld else None,
     )
     active = state in (State.QUEUED, State.STREAMING)
-    ended = {} if active else {"finished_at": now, "writing_ms": 2_500.0}
+    ended = {} if active else {"finished_at": now + timedelta(seconds=4), "writing_ms": 2_500.0}
     generation = Generation.objects.create(
         conversation=conversation,
         message=message,

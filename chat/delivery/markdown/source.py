@@ -20,6 +20,10 @@ BLANK_LINES = re.compile(r"(?:[ \t]*\n)*")
 
 BLOCK_END = re.compile(r"</(?:p|li|ul|ol|blockquote|t[dhr]|thead|tbody|table|h[3-6]|div|pre)>\s*")
 
+# Characters. Longer open blocks are not rendered again before they close, as that would hold an
+# event loop up for tens of milliseconds each time.
+MAX_OPEN = 64_000
+
 # What a blank line ends; lists and indented code go on behind it.
 ENDED_BY_BLANK_LINE = frozenset({"paragraph_open", "blockquote_open", "table_open", "heading_open"})
 
@@ -81,12 +85,14 @@ class Source:
 
     @property
     def parse_cost(self) -> int:
-        """What finding the open blocks costs, in characters of inline content.
+        """What finding and joining the open blocks costs, in characters of inline content.
 
-        It is a quarter of that, and grows with nesting: each level goes over all lines inside.
+        Each token costs about as much as four characters. Each level of nesting goes over all
+        lines inside it.
         """
-        depth = max((block.depth for block in self._open), default=0)
-        return len(self.open_text) // 4 * max(1, depth // 4)
+        tokens = sum(len(block.tokens) for block in self._open)
+        depth = max((block.depth for block in self._open), default=1)
+        return len(self.open_text) // 8 + 4 * (tokens + depth * self.open_text.count("\n"))
 
     def append(self, text: str) -> None:
         self._tail.append(text)
@@ -122,7 +128,7 @@ class Source:
         That is what most renderings are for, and it takes no parsing into blocks.
         """
         appended = "".join(self._tail[1:])
-        if self._paragraph is None or "\n" in appended:
+        if self._paragraph is None or "\n" in appended or len(self.open_text) > MAX_OPEN:
             return False
         self._paragraph.content += appended
         self.open_text += appended

@@ -18,19 +18,15 @@ from chat.delivery.markdown.markup import NOT_PLAIN, OpenMarkup
 from chat.delivery.markdown.ops import Op, Tail
 from chat.delivery.markdown.parse import clean
 from chat.delivery.markdown.shown import Shown
-from chat.delivery.markdown.source import Source
+from chat.delivery.markdown.source import MAX_OPEN, Source
 
 # Characters of rendering that each character of text pays for. More makes long lists and tables
 # look right sooner, and costs time and bytes in proportion.
-RATE = 4
+RATE = 6
 
 # Characters of rendering, saved up over plain text, that outlive a block: enough for the first
 # rows of a table.
 MAX_SAVED = 4_000
-
-# Characters. Longer open blocks are not rendered again before they close, as that would hold an
-# event loop up for tens of milliseconds each time.
-MAX_OPEN = 64_000
 
 
 class MarkdownStream:

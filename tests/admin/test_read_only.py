@@ -1,0 +1,83 @@
+"""Nobody changes the record here, whatever they may do elsewhere."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib import admin
+from django.test import Client, RequestFactory
+from django.urls import reverse
+
+from chat.models import Conversation, Generation, Message, Receipt, User, Verdict
+from tests.admin.conftest import RECORDS, Story
+from tests.admin.pages import Elements, html_of, list_url, page_url
+
+MODELS = (Conversation, Message, Generation, Verdict, Receipt)
+
+
+def records_of(story: Story) -> list[object]:
+    generation = story.flagged.generation
+    verdict = story.flagged.verdicts.first()
+    return [story.conversation, story.flagged, generation, verdict, generation.receipt]
+
+
+def test_a_superuser_reads_every_record(root: Client, story: Story) -> None:
+    for obj in records_of(story):
+        html_of(root.get(list_url(obj._meta.model_name)))
+        html_of(root.get(page_url(obj)))
+
+
+def test_what_a_superuser_sends_is_refused(root: Client, story: Story) -> None:
+    for obj in records_of(story):
+        before = type(obj).objects.filter(pk=obj.pk).values().get()
+        name = obj._meta.model_name
+        addresses = [
+            page_url(obj),
+            list_url(name),
+            reverse(f"admin:chat_{name}_add"),
+            reverse(f"admin:chat_{name}_delete", args=[obj.pk]),
+        ]
+        for url in addresses:
+            sent = {"post": "yes", "action": "delete_selected", "_selected_action": obj.pk}
+            assert root.post(url, sent).status_code == 403, url
+        assert type(obj).objects.filter(pk=obj.pk).values().get() == before
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_there_is_no_action_and_no_permission_to_write(admin: User, model: type) -> None:
+    request = RequestFactory().get("/admin/")
+    request.user = admin
+    model_admin = _site()._registry[model]
+    assert model_admin.get_actions(request) == {}
+    assert model_admin.get_model_perms(request) == {
+        "add": False,
+        "change": False,
+        "delete": False,
+        "view": True,
+    }
+
+
+def _site() -> admin.AdminSite:
+    return admin.site
+
+
+def test_no_page_of_the_record_has_a_field_or_a_button_that_writes(
+    root: Client, story: Story
+) -> None:
+    for obj in records_of(story):
+        page = Elements(html_of(root.get(page_url(obj))))
+        named = {field.get("name") for field in page.all("input")} - {"csrfmiddlewaretoken", None}
+        assert named == set()
+        assert not [b for b in page.all("button") if (b.get("name") or "").startswith("_")]
+
+
+@pytest.mark.parametrize("model", RECORDS)
+def test_permission_to_change_or_delete_gives_no_more_than_reading(
+    staff_with: Callable[..., Client], story: Story, model: str
+) -> None:
+    client = staff_with(f"change_{model}", f"add_{model}", f"delete_{model}")
+    obj = next(obj for obj in records_of(story) if obj._meta.model_name == model)
+    html_of(client.get(page_url(obj)))
+    assert client.post(page_url(obj), {}).status_code == 403
+    assert client.post(reverse(f"admin:chat_{model}_add"), {}).status_code == 403
+    delete = reverse(f"admin:chat_{model}_delete", args=[obj.pk])
+    assert client.post(delete, {"post": "yes"}).status_code == 403

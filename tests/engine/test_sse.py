@@ -1,0 +1,65 @@
+"""An event stream is read the same however its bytes are cut."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat.engine import sse
+from chat.engine.errors import Garbled
+from chat.engine.sse import EventStream, ServerEvent
+
+
+def events(*pieces: bytes) -> list[ServerEvent]:
+    stream = EventStream()
+    return [event for piece in pieces for event in stream.feed(piece)] + stream.finish()
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_every_line_end_and_every_split_gives_the_same_events(end: bytes) -> None:
+    lines = [b"data: one", b"", b": comment", b"id: 7", b"", b"event: error", b"data:two", b"data:"]
+    body = end.join([*lines, b"data:  three ", b"", b"data: last"])
+    expected = [("", b"one"), ("error", b"two\n\n three "), ("", b"last")]
+
+    assert events(body) == expected
+    for cut in range(len(body) + 1):
+        assert events(body[:cut], body[cut:]) == expected
+    assert events(*(bytes([byte]) for byte in body)) == expected
+
+
+@given(st.lists(st.sampled_from([b"\r", b"\n", b"data: a", b"data:b", b":c", b"event:d", b"x"])))
+def test_bytes_one_by_one_say_what_they_say_together(parts: list[bytes]) -> None:
+    body = b"".join(parts)
+    assert events(*(bytes([byte]) for byte in body)) == events(body)
+
+
+def test_a_name_holds_for_its_own_event_only() -> None:
+    assert events(b"event: error\n\ndata: x\n\n") == [("", b"x")]
+
+
+def test_empty_data_is_a_sign_of_life_and_no_event() -> None:
+    assert events(b"data:\n\ndata: \n\ndata\n\n: x\n\nretry: 5\n\n") == []
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert events(b"\xef\xbb\xbfdata: x\n\n") == [("", b"x")]
+
+
+def test_only_line_ends_end_a_line() -> None:
+    data = "a\x0bb\x0cc\x1cd\x85e\u2028f".encode()
+    assert events(b"data: " + data + b"\n\n") == [("", data)]
+
+
+@pytest.mark.parametrize("piece", [b"x" * 1_000_000, b"data: " + b"x" * 999_993 + b"\n"])
+def test_an_event_that_does_not_end_is_given_up(piece: bytes) -> None:
+    stream = EventStream()
+    with pytest.raises(Garbled):
+        for _ in itertools.repeat(None, sse.EVENT_BYTES // len(piece) + 2):
+            stream.feed(piece)
+
+
+def test_an_endless_stream_of_finished_events_is_no_such_thing() -> None:
+    stream = EventStream()
+    for _ in range(40):
+        assert len(stream.feed(b": c\n\ndata: " + b"x" * 1_000_000 + b"\n\n")) == 1
