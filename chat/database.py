@@ -15,6 +15,8 @@ from django.db import close_old_connections, connections
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Views run here too. SQLite lets one write at a time and Python runs one thread at a time; more
+# threads than this only wait.
 THREADS = 4
 _pool: ThreadPoolExecutor | None = None
 

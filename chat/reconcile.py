@@ -26,6 +26,7 @@ from chat.models import (
     State,
     Verdict,
     VerdictState,
+    next_revision,
 )
 from chat.moderation.base import ModerationUnavailable, Result
 from chat.moderation.registry import backend
@@ -48,7 +49,7 @@ async def reconcile(generation_id: int, provider: Provider) -> None:
     if text and "local" in settings.MODERATION_BACKENDS:
         results["local"] = await backend("local", provider).moderate(text)
     message_id = await in_database(_write, generation_id, text, results)
-    if message_id is not None and text:
+    if message_id is not None and text and len(results) < len(settings.MODERATION_BACKENDS):
         await moderate_pending(message_id, provider)
 
 
@@ -99,46 +100,40 @@ def _text_to_reconcile(generation_id: int) -> str | None:
 
 def _write(generation_id: int, text: str, results: dict[str, Result]) -> int | None:
     """Verdicts and receipt in one transaction; None when somebody else has written them."""
+    generation = Generation.objects.get(pk=generation_id)
+    message_id = generation.message_id
+    assert message_id is not None
     with transaction.atomic():
-        generation = Generation.objects.select_related("conversation", "message").get(
-            pk=generation_id
-        )
-        revision = generation.conversation.bump()
+        revision = next_revision(generation.conversation_id)
         if not Generation.objects.filter(pk=generation_id, reconciled_at=None).update(
             reconciled_at=timezone.now()
         ):
             transaction.set_rollback(True)
             return None
-        message = generation.message
-        assert message is not None
-        if text:
-            Verdict.objects.bulk_create(
-                [
-                    _verdict(message, name, results.get(name))
-                    for name in settings.MODERATION_BACKENDS
-                ]
-            )
+        names = settings.MODERATION_BACKENDS if text else []
+        verdicts = [_verdict(message_id, name, results.get(name)) for name in names]
+        Verdict.objects.bulk_create(verdicts)
         Receipt.objects.create(
             generation=generation,
             state=generation.state,
             finish_reason=generation.finish_reason,
             sha256=hashlib.sha256(text.encode()).hexdigest(),
             characters=len(text),
-            verdict=_overall([v.state for v in message.verdicts.all()]),
+            verdict=_overall([verdict.state for verdict in verdicts]),
             prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,
             ttft_provider_ms=generation.ttft_provider_ms,
             ttft_served_ms=generation.ttft_served_ms,
         )
-        _apply(message, revision, flagged=any(r.flagged for r in results.values()))
+        _apply(message_id, revision, flagged=any(r.flagged for r in results.values()))
         transaction.on_commit(
             partial(doorbell.ring_conversation, generation.conversation_id), robust=True
         )
-    return message.pk
+    return message_id
 
 
-def _verdict(message: Message, name: str, result: Result | None) -> Verdict:
-    verdict = Verdict(message=message, backend=name, next_try_at=timezone.now())
+def _verdict(message_id: int, name: str, result: Result | None) -> Verdict:
+    verdict = Verdict(message_id=message_id, backend=name, next_try_at=timezone.now())
     if result is not None:
         _fill(verdict, result)
     return verdict
@@ -153,12 +148,12 @@ def _fill(verdict: Verdict, result: Result) -> None:
     verdict.tries += 1
 
 
-def _apply(message: Message, revision: int, *, flagged: bool) -> None:
+def _apply(message_id: int, revision: int, *, flagged: bool) -> None:
     """Show the page that something changed, and take a flagged reply off it."""
     fields: dict[str, object] = {"revision": revision}
     if flagged and settings.MODERATION_ACTION == "withhold":
         fields["withheld_at"] = timezone.now()
-    Message.objects.filter(pk=message.pk).update(**fields)
+    Message.objects.filter(pk=message_id).update(**fields)
 
 
 def _overall(states: list[str]) -> VerdictState:
@@ -205,7 +200,7 @@ def _decide(verdict_id: int, result: Result) -> None:
         verdict.save()
         overall = _overall(list(verdict.message.verdicts.values_list("state", flat=True)))
         Receipt.objects.filter(generation__message=verdict.message_id).update(verdict=overall)
-        _apply(verdict.message, revision, flagged=result.flagged)
+        _apply(verdict.message_id, revision, flagged=result.flagged)
         transaction.on_commit(partial(doorbell.ring_conversation, conversation.pk), robust=True)
 
 

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,9 @@ logger = structlog.get_logger()
 # Objects that are made for every token die young; looking for cycles among them every 700
 # allocations is what the slowest tokens would wait for.
 GC_THRESHOLD = 50_000
+# The loop waits for the interpreter behind every busy thread of the pool; at Python's 5 ms each
+# that is what a token would wait while others send.
+SWITCH_INTERVAL_S = 0.0005
 
 
 class Serving:
@@ -92,6 +96,7 @@ class Serving:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_THRESHOLD, 20, 20)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         logger.info("serving", address=address, pid=os.getpid())
 
     def _signalled(self, number: int) -> None:

@@ -5,16 +5,17 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter
 
 from chat import services
 from chat.delivery.routing import websocket
+from chatsite.handler import OneHopHandler
 
-_router = ProtocolTypeRouter({"http": django_application, "websocket": websocket})
+_router = ProtocolTypeRouter({"http": OneHopHandler(), "websocket": websocket})
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

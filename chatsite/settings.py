@@ -140,6 +140,8 @@ except (ValueError, dj_database_url.ParseError, dj_database_url.UnknownSchemeErr
     require(False, "DATABASE_URL", str(_error))
 _database = DATABASES["default"]
 if _database["ENGINE"].endswith("sqlite3"):
+    # A connection per thread of the pool, kept: opening one costs as much as a page's queries.
+    _database["CONN_MAX_AGE"] = None
     _database["OPTIONS"] = {
         # WAL lets readers go on while one writes; IMMEDIATE takes the write lock at BEGIN, so that
         # two writers queue for `timeout` seconds instead of failing half-way with "locked".

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -239,7 +240,13 @@ class DateFilter(admin.ListFilter):
         }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Raises ValueError on what is no date; the list then says so and shows everything."""
+        """Raises IncorrectLookupParameters on what is no date: the list then shows everything."""
+        try:
+            return self._between(queryset)
+        except (ValueError, OverflowError) as error:
+            raise IncorrectLookupParameters from error
+
+    def _between(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if since := self.used_parameters.get("since"):
             queryset = queryset.filter(self.admin.where("date", "gte", _midnight(since)))
         if until := self.used_parameters.get("until"):

@@ -53,7 +53,7 @@ class GenerationAdmin(ReadOnlyAdmin):
         "tokens",
         "user",
         "place",
-        "purpose",
+        "aim",
     )
     list_filter = (
         StateFilter,
@@ -140,6 +140,10 @@ class GenerationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("verdict"))
     def verdict(self, obj: Generation) -> str:
         return badges.badges(badges.verdict_badges(obj))
+
+    @admin.display(description=_("purpose"), ordering="purpose")
+    def aim(self, obj: Generation) -> str:
+        return obj.get_purpose_display()
 
     @admin.display(description=_("TTFT"), ordering="ttft_served_ms")
     def ttft(self, obj: Generation) -> str:

@@ -22,7 +22,7 @@ from chat.engine.wellformed import well_formed
 
 # Bearer tokens and keys as providers echo them in error messages, their middle starred or not.
 SECRET = re.compile(
-    r"(?i)(bearer\s+|api[-_ ]?key['\"]?\s*[=:]\s*)\S+|\b(?:sk|pk|rk|gsk|xai)-[\w*.-]{4,}"
+    r"(?i)(bearer\s+|api[-_ ]?key['\"]?\s*[=:]\s*)\S+|\b(?:sk|pk|rk|gsk|xai)-[\w*.-]{8,}"
 )
 SECRET_MIN_CHARS = 4  # a shorter key protects nothing, and blanking it would spoil every sentence
 DETAIL_CHARS = 2_000

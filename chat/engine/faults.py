@@ -54,7 +54,9 @@ def error_for(code: Any, detail: str) -> ProviderError:
         return NotAuthorised(detail)
     if word == "429" or re.search(r"rate.?limit|quota|too.?many|throttl", word):
         return RateLimited(detail)
-    if re.search(r"^(5\d\d|40[89])$|overload|server|unavailable|internal|capacity|^api_error$", word):
+    if re.search(
+        r"^(5\d\d|40[89])$|overload|server|unavailable|internal|capacity|^api_error$", word
+    ):
         return Unavailable(detail)
     if re.search(r"^4\d\d$|invalid|bad_?request|not_?found|unprocessable", word):
         return Refused(detail)

@@ -1,6 +1,6 @@
 """What is stored: people, conversations, generations, and the record made of them."""
 
-from chat.models.conversation import Conversation, Message, Role
+from chat.models.conversation import Conversation, Message, Role, next_revision
 from chat.models.generation import Generation, IllegalTransition, Purpose, State
 from chat.models.moderation import Receipt, Verdict, VerdictState
 from chat.models.people import Invitation, User
@@ -18,4 +18,5 @@ __all__ = [
     "User",
     "Verdict",
     "VerdictState",
+    "next_revision",
 ]

@@ -6,10 +6,31 @@ from typing import Self
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 TITLE_CHARS = 120
+
+
+def next_revision(conversation_id: uuid.UUID) -> int:
+    """Count up a conversation's revision, for what this transaction changes. Call inside one.
+
+    The UPDATE locks the row until commit, so revisions become visible in order: a viewer that has
+    seen revision n has missed nothing below it. Plain SQL, because every reply does this four
+    times and RETURNING saves the second query.
+    """
+    connection = transaction.get_connection()
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("next_revision() needs a transaction")
+    field = Conversation._meta.pk
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE chat_conversation SET revision = revision + 1 WHERE id = %s RETURNING revision",
+            [field.get_db_prep_value(conversation_id, connection)],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise Conversation.DoesNotExist(conversation_id)
+    return int(row[0])
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -65,16 +86,8 @@ class Conversation(models.Model):
         return self.title or str(_("New chat"))
 
     def bump(self) -> int:
-        """Take the next revision, for what this transaction changes. Call inside one.
-
-        The UPDATE locks the row until commit, so revisions become visible in order: a viewer that
-        has seen revision n has missed nothing below it.
-        """
-        if not transaction.get_connection().in_atomic_block:
-            raise transaction.TransactionManagementError("bump() needs a transaction")
-        rows = Conversation.objects.filter(pk=self.pk)
-        rows.update(revision=F("revision") + 1)
-        self.revision = rows.values_list("revision", flat=True).get()
+        """Take the next revision, for what this transaction changes; see ``next_revision``."""
+        self.revision = next_revision(self.pk)
         return self.revision
 
     def branch(self) -> list["Message"]:

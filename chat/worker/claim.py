@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F
+from django.db import connection
 from django.utils import timezone
 
 from chat import titles
 from chat.engine.provider import Request
-from chat.models import Generation, Message, Purpose, Role, State
+from chat.models import Generation, Message, Purpose, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,28 @@ class Job:
     request: Request = field(repr=False)
 
 
+# "reply" sorts before "title": a person waits for the one, nobody for the other. The state is
+# looked at again by the UPDATE itself: of two workers that choose the same row one gets none.
+CLAIM = """
+UPDATE chat_generation
+SET state = 'streaming', attempt = attempt + 1,
+    claimed_by = %s, heartbeat_at = %s, requested_at = %s
+WHERE state = 'queued' AND id = (
+    SELECT id FROM chat_generation WHERE state = 'queued' ORDER BY purpose, created_at LIMIT 1
+)
+RETURNING id
+"""
+
+
 def claim(worker: str) -> Job | None:
     """Claim the oldest queued generation, replies before titles; None if there is none to win."""
-    # "reply" sorts before "title": a person waits for the one, nobody for the other.
-    queued = Generation.objects.filter(state=State.QUEUED).order_by("purpose", "created_at")
-    for pk in queued.values_list("pk", flat=True)[:20]:
-        now = timezone.now()
-        won = Generation.objects.filter(pk=pk).move(
-            State.STREAMING,
-            expect=State.QUEUED,
-            attempt=F("attempt") + 1,
-            claimed_by=worker,
-            heartbeat_at=now,
-            requested_at=now,
-        )
-        if won:
-            row = Generation.objects.select_related("conversation", "message").get(pk=pk)
-            return _job(row)
-    return None
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, [worker, now, now])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return _job(Generation.objects.select_related("conversation", "message").get(pk=row[0]))
 
 
 def _job(row: Generation) -> Job:

@@ -6,7 +6,7 @@ from django.utils import timezone
 from chat.engine.errors import ProviderError
 from chat.engine.events import Outcome
 from chat.engine.turn import Turn
-from chat.models import Conversation, Generation, Message, State
+from chat.models import Generation, Message, State, next_revision
 from chat.worker.claim import Job
 
 
@@ -18,8 +18,7 @@ def finish(
     Returns False, and changes nothing, when the claim has been lost.
     """
     with transaction.atomic():
-        conversation = Conversation.objects.get(pk=job.conversation_id)
-        revision = conversation.bump()
+        revision = next_revision(job.conversation_id)
         reply = turn.reply
         usage = reply.usage
         completion = usage.completion_tokens if usage else None

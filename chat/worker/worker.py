@@ -186,8 +186,13 @@ class Worker:
             calls=turn.calls,
             characters=turn.reply.characters,
         )
-        doorbell.ring_conversation(job.conversation_id)
-        await reconcile.reconcile(job.generation_id, self._provider)
+        # The pages have the end from the log; they are rung when the receipt is there, too.
+        try:
+            await reconcile.reconcile(job.generation_id, self._provider)
+        except Exception:
+            # The sweeper comes back to it; the pages show the reply without a receipt meanwhile.
+            logger.exception("reconcile_failed")
+            doorbell.ring_conversation(job.conversation_id)
         self._log.drop(job.generation_id)
         wanted = settings.TITLES and outcome == Outcome.COMPLETE and not self.draining
         if wanted and await in_database(titles.request, job.conversation_id, job.request.model):

@@ -1,5 +1,6 @@
 """The first administrator: one link, one account."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -84,11 +85,20 @@ def test_the_rules_for_passwords_hold_here_too(client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_at_once_one_becomes_administrator(
-    at_once: Callable[..., list[Any]], meet: Callable[[Any, str, int], None]
+def test_of_several_at_once_one_becomes_administrator(
+    at_once: Callable[..., list[Any]],
+    meet: Callable[[Any, str, int], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = link()
     meet(setup, "create_first_administrator", 3)
+    save = User.save
+
+    def slow_save(user: User, **how: Any) -> None:
+        time.sleep(0.2)  # between the check and the INSERT
+        save(user, **how)
+
+    monkeypatch.setattr(User, "save", slow_save)
     responses = at_once(
         *(lambda name=name: Client().post(path, answers(name)) for name in ("a1", "b2", "c3"))
     )

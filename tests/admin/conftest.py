@@ -52,9 +52,8 @@ def story(ada: User) -> Story:
     conversation = make_conversation(ada, "Why tides lag")
     question = say(conversation, "Why do tides lag the moon?")
     first = reply(question, "Because of friction.", reasoning="Think of the sea bed.")
-    second = reply(
-        question, "Because *basins* resonate.\n\n```python\nlag = 1\n```\n", model="big-2"
-    )
+    text = "Because *basins* resonate.\n\n```python\nlag = 1\n```\n"
+    second = reply(question, text, model="big-2")
     follow_up = say(conversation, "And neap tides?", second)
     failed = reply(
         follow_up, "", state="failed", error_kind="rate_limited", error_detail="429 slow down"

@@ -16,7 +16,7 @@ def page_url(obj: Any) -> str:
     return reverse(f"admin:chat_{obj._meta.model_name}_change", args=[obj.pk])
 
 
-def listed(client: Client, model: str, **query: str) -> set[Any]:
+def listed(client: Client, model: str, /, **query: str) -> set[Any]:
     """The keys of the rows that a list shows."""
     response = client.get(list_url(model), query)
     assert response.status_code == 200, response.headers.get("Location")

@@ -1,7 +1,6 @@
 """Every word that we put on the admin's pages can be translated."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,13 @@ DATA = re.compile(
     r"resonate\.|lag|python|And neap tides\?|A rude answer\.|Think of the sea bed\.|429 slow down|"
     r"small-1|big-2|title-model|rate_limited|local|openai|rules 1.*|harassment|violence|hate|"
     r"temperature 0\.7.*|[0-9a-f-]{12,}|UTC|[\d :.-]+UTC|"
-    r"```.*|lag = 1"
+    r"```.*|lag = 1|SHA-256|[0-9a-f]{12}…|harassment 0\.91|hate 0\.75",
+    re.DOTALL,
 )
 
 
 @pytest.fixture
-def _marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrap whatever is looked up for translation in brackets."""
     translation.gettext("warm up")
     real = translation._trans
@@ -36,7 +36,6 @@ def _marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(real, "gettext", gettext)
     monkeypatch.setattr(real, "ngettext", ngettext, raising=False)
     monkeypatch.setattr(real, "pgettext", lambda context, message: gettext(message), raising=False)
-    yield
 
 
 def untranslated(html: str) -> list[str]:
@@ -54,7 +53,7 @@ def untranslated(html: str) -> list[str]:
 @pytest.mark.usefixtures("_marked")
 def test_the_transcript_can_be_translated(root: Client, story: Story) -> None:
     html = html_of(root.get(page_url(story.conversation)))
-    start = html.index('id="content-main"')
+    start = html.index('<div id="content-main"')
     assert untranslated(html[start : html.index("</main>")]) == []
 
 
@@ -62,7 +61,5 @@ def test_the_transcript_can_be_translated(root: Client, story: Story) -> None:
 @pytest.mark.parametrize("model", RECORDS)
 def test_the_lists_can_be_translated(root: Client, story: Story, model: str) -> None:
     html = html_of(root.get(list_url(model)))
-    start = html.index('id="changelist"')
-    left = untranslated(html[start : html.index("</main>")])
-    models = [text for text in left if not re.fullmatch(r"#\d+|[0-9a-f]{12}…|SHA-256", text)]
-    assert [text for text in models if "ada" not in text] == []
+    start = html.index('<div class="module filtered" id="changelist"')
+    assert untranslated(html[start : html.index("</main>")]) == []

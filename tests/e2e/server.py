@@ -130,10 +130,6 @@ class Server:
         self._process = None
         assert code == 0, f"ended with {code}\n{self._last_lines()}"
 
-    def terminate(self) -> None:
-        """Ask it to end without waiting; ``stop`` or ``wait_stopped`` may follow."""
-        self._running.send_signal(signal.SIGTERM)
-
     def kill(self) -> None:
         """End it as a power cut does."""
         process = self._running
@@ -180,6 +176,10 @@ class Server:
             return names.count("generation_started") <= names.count("generation_ended")
 
         self._wait(quiet, STOP_S, "a generation has not ended")
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
 
     @property
     def _running(self) -> "subprocess.Popen[bytes]":

@@ -1,7 +1,5 @@
 """An event stream is read the same however its bytes are cut."""
 
-import itertools
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,10 +51,9 @@ def test_only_line_ends_end_a_line() -> None:
 
 @pytest.mark.parametrize("piece", [b"x" * 1_000_000, b"data: " + b"x" * 999_993 + b"\n"])
 def test_an_event_that_does_not_end_is_given_up(piece: bytes) -> None:
-    stream = EventStream()
+    pieces = [piece] * (sse.EVENT_BYTES // len(piece) + 2)
     with pytest.raises(Garbled):
-        for _ in itertools.repeat(None, sse.EVENT_BYTES // len(piece) + 2):
-            stream.feed(piece)
+        events(*pieces)
 
 
 def test_an_endless_stream_of_finished_events_is_no_such_thing() -> None:

@@ -44,6 +44,7 @@ class Source:
         self._labels = labels
         self._closed: list[str] = []
         self._tail: list[str] = []
+        self._line_ended = False  # since the text was last divided
         # Definitions that closed blocks can use; whether one came behind a "[" that might use it.
         self._references: References = {}
         self._bracket = False
@@ -91,11 +92,18 @@ class Source:
         lines inside it.
         """
         tokens = sum(len(block.tokens) for block in self._open)
-        depth = max((block.depth for block in self._open), default=1)
-        return len(self.open_text) // 8 + 4 * (tokens + depth * self.open_text.count("\n"))
+        depth = max((block.depth for block in self._open), default=0)
+        lines = self.open_text.count("\n")
+        return len(self.open_text) // 8 + 4 * (tokens + lines * (1 + depth))
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether looking at the open blocks is no use: too long to render, nothing to close."""
+        return len(self.open_text) > MAX_OPEN and not self._line_ended
 
     def append(self, text: str) -> None:
         self._tail.append(text)
+        self._line_ended = self._line_ended or "\n" in text
 
     def close(self, held: int) -> str:
         """Divide all but the last ``held`` characters into blocks; HTML of those newly closed.
@@ -117,6 +125,7 @@ class Source:
             rest = rest[blank.end() if blank else 0 :]
             html = self._close(blocks[:count], text[: len(text) - len(rest)], end)
         self._open, self.open_text = blocks[count:], rest
+        self._line_ended = False
         self._paragraph = None
         self._definition = self._open_definition(text)
         self._tail = [whole[len(text) - len(rest) :]]
@@ -127,9 +136,9 @@ class Source:
 
         That is what most renderings are for, and it takes no parsing into blocks.
         """
-        appended = "".join(self._tail[1:])
-        if self._paragraph is None or "\n" in appended or len(self.open_text) > MAX_OPEN:
+        if self._paragraph is None or self._line_ended:
             return False
+        appended = "".join(self._tail[1:])
         self._paragraph.content += appended
         self.open_text += appended
         self._tail = [self.open_text]

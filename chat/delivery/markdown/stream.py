@@ -154,7 +154,8 @@ class MarkdownStream:
 
         Rendering pays for itself when it closes all that was open.
         """
-        if not self._due or self._raw or (self._credit < 0 and not pays_for_itself):
+        in_debt = self._credit < 0 and not pays_for_itself
+        if not self._due or in_debt or self._raw or self._source.is_stuck:
             return self._append(text)
         self._due = False
         if self._source.grow():

@@ -1,0 +1,25 @@
+"""Django's ASGI handler with one hop to a thread per request, to a pool whose connections stay.
+
+The views and the middleware are synchronous. Django's handler would run each middleware that can
+be asynchronous on the loop, hop to a thread and back for each that cannot, and give every request
+a thread of its own, with a new database connection. Here the whole chain runs in one go, in a
+thread that has its connection already.
+"""
+
+import contextvars
+from functools import partial
+
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http import HttpResponseBase
+
+from chat.database import in_database
+
+
+class OneHopHandler(ASGIHandler):
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    async def get_response_async(self, request: ASGIRequest) -> HttpResponseBase:
+        # The context carries the language, the URLconf and the request id of the log.
+        run = contextvars.copy_context().run
+        return await in_database(partial(run, self.get_response, request))

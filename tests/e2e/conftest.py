@@ -1,0 +1,171 @@
+"""One Chromium and one server for the run; a person, a provider and a clean context per test."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
+
+from tests.fake_provider import FakeProvider, reply
+
+from .browser import Watch, find_chromium, launch
+from .chat import Answers, Chat
+from .server import Person, Prepared, Server, prepare
+
+PEOPLE = 300
+PATIENCE_S = 30  # for what takes milliseconds on an idle machine
+
+Visit = Callable[..., Awaitable[Chat]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            # The browser lives on one loop for the whole run.
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    path = find_chromium()
+    if path is None:
+        message = "needs a browser: the Debian package chromium"
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    return path
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    expect.set_options(timeout=PATIENCE_S * 1000)
+    async with async_playwright() as playwright:
+        browser = await launch(playwright, chromium)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="session")
+def prepared(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepare(tmp_path_factory.mktemp("prepared"), PEOPLE)
+
+
+@pytest.fixture(scope="session")
+def _people(prepared: Prepared) -> Iterator[Person]:
+    return iter(prepared.people[1:])
+
+
+@pytest.fixture
+def person(_people: Iterator[Person]) -> Person:
+    """Somebody whom no other test knows."""
+    return next(_people)
+
+
+@pytest.fixture(scope="session")
+def _fake() -> Iterator[FakeProvider]:
+    with FakeProvider(reply("All is well.")) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def shared_server(
+    prepared: Prepared, _fake: FakeProvider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    server = Server(prepared, tmp_path_factory.mktemp("server"), _fake.base_url)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def answers(_fake: FakeProvider) -> Iterator[Answers]:
+    yield Answers(_fake)
+    _fake.reset()
+
+
+@pytest.fixture
+def provider(answers: Answers) -> FakeProvider:
+    return answers.provider
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def server(shared_server: Server, answers: Answers) -> AsyncIterator[Server]:
+    """The server of the run; fails the test when its log has an error."""
+    since = shared_server.log_bytes
+    yield shared_server
+    # What a test left running would ask the provider during the next one.
+    answers.provider.reset()
+    await asyncio.to_thread(shared_server.wait_quiet)
+    _no_errors(shared_server, since)
+
+
+@pytest.fixture
+def own_server(
+    prepared: Prepared, _fake: FakeProvider, tmp_path: Path
+) -> Iterator[Callable[..., Server]]:
+    """Starts servers of the test's own, with variables of its own."""
+    servers: list[Server] = []
+
+    def start(**variables: str) -> Server:
+        server = Server(prepared, tmp_path / str(len(servers)), _fake.base_url, **variables)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        if server.is_running:
+            server.stop()
+        _no_errors(server)
+
+
+def _no_errors(server: Server, since: int = 0) -> None:
+    bad = [e for e in server.events(since) if e.get("level") in {"error", "critical"}]
+    assert not bad, bad
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(
+    browser: Browser, person: Person, answers: Answers, watch: Watch
+) -> AsyncIterator[Visit]:
+    """Opens the page in a fresh context: ``await visit(server, path, who=…, **context options)``.
+
+    Without ``who`` it is the test's person; ``who=None`` is nobody yet.
+    """
+    async with AsyncExitStack() as contexts:
+
+        async def open_page(
+            server: Server, path: str = "/", *, who: Person | None = person, **options: Any
+        ) -> Chat:
+            context = await browser.new_context(base_url=server.url, **options)
+            contexts.push_async_callback(context.close)
+            context.set_default_timeout(PATIENCE_S * 1000)
+            await watch.attach(context, server.url)
+            if who is not None:
+                await context.add_cookies(
+                    [{"name": "sessionid", "value": who.session, "url": server.url}]
+                )
+            chat = Chat(await context.new_page(), server, who or person, answers)
+            if who is None:
+                await chat.page.goto(path)
+            else:
+                await chat.open(path)
+            return chat
+
+        yield open_page
+    assert not watch.faults, watch.faults
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def chat(server: Server, visit: Visit) -> Chat:
+    """A signed-in person's new conversation on the server of the run."""
+    return await visit(server)

@@ -1,0 +1,215 @@
+"""Every provider's way to decline becomes one of our errors."""
+
+import time
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from chat.engine.errors import UnknownParameter
+from chat.engine.faults import (
+    OPTIONAL,
+    complaint,
+    error_of_status,
+    reported_error,
+    retry_after_s,
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "refused"),
+        (401, "not_authorised"),
+        (402, "refused"),
+        (403, "not_authorised"),
+        (404, "refused"),
+        (408, "unavailable"),
+        (409, "unavailable"),
+        (413, "refused"),
+        (418, "refused"),
+        (422, "refused"),
+        (429, "rate_limited"),
+        (500, "unavailable"),
+        (503, "unavailable"),
+        (529, "unavailable"),
+    ],
+)
+def test_a_status_says_what_kind_of_error_it_is(status: int, kind: str) -> None:
+    error = error_of_status(status, "<h1>No</h1>", {})
+    assert (error.kind, error.detail) == (kind, f"HTTP {status}: <h1>No</h1>")
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("invalid_api_key", "not_authorised"),
+        ("authentication_error", "not_authorised"),
+        ("permission_denied", "not_authorised"),
+        ("rate_limit_exceeded", "rate_limited"),
+        ("insufficient_quota", "rate_limited"),
+        ("overloaded_error", "unavailable"),
+        ("server_error", "unavailable"),
+        ("InternalServerError", "unavailable"),
+        ("api_error", "unavailable"),
+        ("invalid_request_error", "refused"),
+        ("BadRequestError", "refused"),
+        (400, "refused"),
+        (429, "rate_limited"),
+        ("503", "unavailable"),
+        (None, "provider"),
+        ("odd", "provider"),
+        ({"a": 1}, "provider"),
+    ],
+)
+def test_a_code_says_what_kind_of_error_it_is(code: Any, kind: str) -> None:
+    error = reported_error({"error": {"message": "No.", "code": code}})
+    assert error is not None
+    assert error.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": {"message": "No.", "type": "server_error", "code": None}}, "unavailable"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "No."}}, "unavailable"),
+        ([{"error": {"code": 503, "message": "No.", "status": "UNAVAILABLE"}}], "unavailable"),
+        ({"error": "No.", "status": 401}, "not_authorised"),
+        ({"error": True, "message": "No."}, "provider"),
+        ({"object": "error", "message": "No.", "code": 400}, "refused"),
+        ({"errors": [{"message": "No.", "code": 7003}]}, "provider"),
+        ({"detail": "No."}, "provider"),
+        ({"message": "No.", "code": 500}, "unavailable"),
+    ],
+)
+def test_the_shapes_of_an_error(body: Any, kind: str) -> None:
+    error = reported_error(body)
+    assert error is not None
+    assert (error.kind, error.detail) == (kind, "No.")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], "error", {}, {"error": None}, {"error": {}}, {"object": "list", "message": "x"}],
+)
+def test_what_reports_no_error(body: Any) -> None:
+    assert reported_error(body) is None
+
+
+def test_a_complaint_leaves_out_the_request_that_is_echoed() -> None:
+    entry = {
+        "type": "extra_forbidden",
+        "loc": ["body", "stream_options"],
+        "msg": "Extra inputs are not permitted",
+        "input": {"messages": [{"content": "private words"}]},
+    }
+    text = complaint({"detail": [entry]})
+    assert text == "body.stream_options: Extra inputs are not permitted (extra_forbidden)"
+
+
+OPENAI = "Unsupported parameter: 'max_tokens' is not supported with this model. "
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "expected"),
+    [
+        ("Unrecognized request argument supplied: stream_options", None, "stream_options"),
+        ("Unknown parameter: 'stream_options'.", "stream_options", "stream_options"),
+        ("Bad request", "stream_options", "stream_options"),
+        (OPENAI + "Use 'max_completion_tokens' instead.", "max_tokens", "max_tokens"),
+        (OPENAI + "Use 'max_completion_tokens' instead.", None, "max_tokens"),
+        (
+            "Unsupported value: 'temperature' does not support 0.2 with this model. Only the "
+            "default (1) value is supported.",
+            "temperature",
+            "temperature",
+        ),
+        ("`temperature` and `top_p` cannot both be specified for this model.", None, "temperature"),
+        ("`top_p` is deprecated for this model.", None, "top_p"),
+        ('Unknown name "stream_options": Cannot find field.', None, "stream_options"),
+        ("property 'top_p' is unsupported", None, "top_p"),
+    ],
+)
+def test_a_parameter_that_is_not_taken_is_named(
+    message: str, param: str | None, expected: str
+) -> None:
+    body = {"error": {"message": message, "param": param, "type": "invalid_request_error"}}
+    error = error_of_status(400, body, {}, sent=OPTIONAL)
+    assert isinstance(error, UnknownParameter)
+    assert error.parameter == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Unknown field top_p",
+        {"message": "extra_forbidden: top_p", "object": "error"},
+        {"detail": [{"type": "extra_forbidden", "loc": ["body", "top_p"], "msg": "No."}]},
+        [{"error": {"message": 'Unknown name "top_p": Cannot find field.'}}],
+    ],
+)
+def test_it_is_found_in_any_shape_of_body(body: Any) -> None:
+    error = error_of_status(422, body, {}, sent=OPTIONAL)
+    assert isinstance(error, UnknownParameter)
+    assert error.parameter == "top_p"
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ("max_tokens is too large: 100000. This model supports at most 4096.", "max_tokens"),
+        ("Invalid 'temperature': expected a value <= 2, but got 3.", "temperature"),
+        ("This model's maximum context length is 4096 tokens. Reduce max_tokens.", None),
+        ("Unknown parameter: 'messages[0].name'.", "messages"),
+        ("Unsupported content in messages; temperature is fine", "messages"),
+        ("Unsupported parameter: 'max_tokens_to_sample'", None),
+        ("The model `gpt-9` does not exist", "model"),
+        ("Bad request", None),
+    ],
+)
+def test_a_refusal_about_anything_else_is_no_unknown_parameter(
+    message: str, param: str | None
+) -> None:
+    body = {"error": {"message": message, "param": param}}
+    assert type(error_of_status(400, body, {}, sent=OPTIONAL)) is not UnknownParameter
+
+
+def test_only_a_parameter_that_was_sent_can_be_left_out() -> None:
+    body = {"error": {"message": "Unknown parameter: 'top_p'.", "param": "top_p"}}
+    assert isinstance(error_of_status(400, body, {}, sent=("top_p",)), UnknownParameter)
+    assert error_of_status(400, body, {}, sent=("model",)).kind == "refused"
+    assert type(error_of_status(400, body, {})) is not UnknownParameter
+
+
+def test_only_a_refusal_names_a_parameter() -> None:
+    body = {"error": {"message": "Unknown parameter: 'top_p'.", "param": "top_p"}}
+    assert isinstance(error_of_status(422, body, {}, sent=OPTIONAL), UnknownParameter)
+    assert error_of_status(401, body, {}, sent=OPTIONAL).kind == "not_authorised"
+    assert error_of_status(500, body, {}, sent=OPTIONAL).kind == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "-3"}, 0.0),
+        ({"retry-after": "nan"}, 0.0),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+    ],
+)
+def test_retry_after_is_seconds_whatever_its_form(
+    headers: dict[str, str], expected: float | None
+) -> None:
+    assert retry_after_s(headers) == expected
+    assert error_of_status(429, "", headers).retry_after_s == expected
+
+
+def test_retry_after_can_be_a_date() -> None:
+    delay_s = retry_after_s({"retry-after": formatdate(time.time() + 30, usegmt=True)})
+    assert delay_s is not None
+    assert 20 < delay_s <= 30
