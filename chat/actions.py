@@ -188,7 +188,7 @@ def _stop_running(conversation: Conversation, reason: str) -> bool:
     )
     if stopped:
         revision = conversation.bump()
-        Message.objects.filter(pk=generation.message_id).update(revision=revision)
+        Message.objects.filter(generation=generation).update(revision=revision)
         transaction.on_commit(partial(doorbell.ring_conversation, conversation.pk))
     else:
         transaction.on_commit(partial(services.stop_generation, generation.pk, reason))

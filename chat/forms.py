@@ -65,14 +65,12 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
         names = services.model_names()
         chosen = self.instance.model
         if chosen and chosen not in names:
             names = [*names, chosen]  # no longer listed, but what this conversation has used
-        default = _("Default")
-        if names:
-            default = _("Default (%(model)s)") % {"model": names[0]}
+        default = _("Default (%(model)s)") % {"model": names[0]} if names else _("Default")
         field = self.fields["model"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [("", default), *((name, name) for name in names)]

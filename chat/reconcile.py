@@ -222,7 +222,7 @@ def _interrupt_orphans(not_mine: str | None) -> int:
                 stop_reason="orphaned",
                 finished_at=timezone.now(),
             )
-            Message.objects.filter(pk=generation.message_id).update(revision=revision)
+            Message.objects.filter(generation=generation).update(revision=revision)
             transaction.on_commit(
                 partial(doorbell.ring_conversation, generation.conversation_id), robust=True
             )

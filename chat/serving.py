@@ -145,4 +145,4 @@ class Serving:
         # An application that has no task yet would make Daphne's own clean-up raise KeyError.
         for details in self._server.connections.values():
             details.setdefault("application_instance", self._loop.create_future())
-        reactor.stop()  # type: ignore[attr-defined]
+        reactor.stop()

@@ -21,4 +21,4 @@ def is_valid(ticket: str, user_id: int, conversation_id: UUID) -> bool:
         content = signing.Signer(salt=SALT).unsign_object(ticket)
     except (signing.BadSignature, ValueError):
         return False
-    return content == [user_id, conversation_id.hex]
+    return bool(content == [user_id, conversation_id.hex])

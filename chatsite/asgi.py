@@ -10,12 +10,17 @@ import django
 django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter
+from django.conf import settings
 
 from chat import services
 from chat.delivery.routing import websocket
 from chatsite.handler import OneHopHandler
+from chatsite.proxies import TrustedProxies
 
-_router = ProtocolTypeRouter({"http": OneHopHandler(), "websocket": websocket})
+_router = TrustedProxies(
+    ProtocolTypeRouter({"http": OneHopHandler(), "websocket": websocket}),
+    settings.TRUSTED_PROXIES,
+)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -29,10 +29,8 @@ def seal() -> None:
     try:
         env.seal()
     except EnvValidationError as error:
-        lines = [
-            f"  {name}: {' '.join(str(m) for m in messages)}"
-            for name, messages in error.error_messages.items()
-        ]
+        messages = dict(error.error_messages)  # type: ignore[arg-type]  # a mapping, from seal()
+        lines = [f"  {name}: {' '.join(map(str, found))}" for name, found in messages.items()]
         raise BadEnvironment("\n".join(lines)) from None
 
 

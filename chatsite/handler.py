@@ -9,8 +9,8 @@ thread that has its connection already.
 import contextvars
 from functools import partial
 
-from django.core.handlers.asgi import ASGIHandler, ASGIRequest
-from django.http import HttpResponseBase
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponseBase
 
 from chat.database import in_database
 
@@ -19,7 +19,7 @@ class OneHopHandler(ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
 
-    async def get_response_async(self, request: ASGIRequest) -> HttpResponseBase:
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         # The context carries the language, the URLconf and the request id of the log.
         run = contextvars.copy_context().run
         return await in_database(partial(run, self.get_response, request))

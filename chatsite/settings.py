@@ -17,7 +17,7 @@ VAR_DIR = env.path("VAR_DIR", BASE_DIR / "var")
 STATIC_ROOT = env.path("STATIC_ROOT", BASE_DIR / "staticfiles")  # built, so not in VAR_DIR
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
 HTTPS_ONLY = env.bool("HTTPS_ONLY", False)
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'parley.sqlite3'}")
@@ -164,10 +164,7 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 
 # --- People ---------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "chat.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 # ASVS 5 section 6.2: at least 8 characters, at least 64 allowed, common ones refused, no rules of
 # composition, no periodic change.
 _VALIDATION = "django.contrib.auth.password_validation."
@@ -181,6 +178,9 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS_ONLY else "http"
+ACCOUNT_EMAIL_NOTIFICATIONS = bool(EMAIL_URL)
+PASSWORD_RESET_TIMEOUT = 86_400
 LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_SAMESITE = "Lax"

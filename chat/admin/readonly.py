@@ -90,9 +90,6 @@ class ReadOnlyAdmin(Base):
     paths: Mapping[str, str] = {}
     many: frozenset[str] = frozenset()
 
-    class Media:
-        css = {"all": ["css/admin_transcript.css"]}
-
     def rows(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The list's rows with what its columns show."""
         return queryset

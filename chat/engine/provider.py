@@ -7,6 +7,8 @@ trust what a stranger sent. Retries are the turn's, which counts them and shows 
 
 import asyncio
 import contextlib
+import functools
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -86,7 +88,9 @@ class Provider:
 
     def __init__(self, endpoint: Callable[[], Endpoint]) -> None:
         self._endpoint = endpoint
-        self._http = DefaultAioHttpClient(timeout=openai.Timeout(None, connect=CONNECT_S))
+        self._http = DefaultAioHttpClient(
+            timeout=openai.Timeout(None, connect=CONNECT_S), verify=_certificates()
+        )
         self._dialects: dict[tuple[str, str], Dialect] = {}
         self._made: tuple[Endpoint, AsyncOpenAI] | None = None
 
@@ -189,6 +193,12 @@ class Provider:
             )
             self._made = (endpoint, client)
         return self._made[1]
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Reading them takes 50 ms, so once for all clients of a process."""
+    return httpx2.create_ssl_context()
 
 
 async def _deltas(

@@ -33,7 +33,6 @@ class ChildProcess:
         self.api_key = api_key
         self.pid = process.pid
         self.origin: str | None = None
-        self._exit = asyncio.create_task(process.wait(), name="local-model-exit")
 
     @classmethod
     async def spawn(cls, command: Sequence[str]) -> "ChildProcess":
@@ -74,7 +73,7 @@ class ChildProcess:
                 " the package libgomp1. Install what is missing, or set OPENAI_BASE_URL."
             )
         if "port" not in said:
-            raise Died(await self.exit_status())
+            raise Died(await self._exit_status())
         self.origin = f"http://127.0.0.1:{said['port']}"
 
     async def healthy(self, http: aiohttp.ClientSession) -> bool:
@@ -91,12 +90,12 @@ class ChildProcess:
         Raises:
             Died: as soon as it does.
         """
-        await asyncio.wait({self._exit}, timeout=seconds)
-        if self._exit.done():
-            raise Died(await self.exit_status())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                raise Died(await self._exit_status())
 
-    async def exit_status(self) -> str:
-        code = await self._exit
+    async def _exit_status(self) -> str:
+        code = await self._process.wait()
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     async def end(self) -> None:
@@ -109,9 +108,10 @@ class ChildProcess:
             for insist in (None, process.terminate, process.kill):
                 if insist is not None:
                     insist()
-                await asyncio.wait({self._exit}, timeout=PATIENCE_S)
-                if self._exit.done():
-                    break
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE_S):
+                        await process.wait()
+                        break
         finally:
             # Does nothing to a process that has been reaped.
             with contextlib.suppress(ProcessLookupError):

@@ -63,6 +63,7 @@ class LocalModel:
         self._task: asyncio.Task[None] | None = None
         self._callbacks: list[Callable[[LocalModel], object]] = []
         self._changed = asyncio.Event()
+        self._hopeless = False  # nothing runs that could make it ready
 
     @property
     def base_url(self) -> str | None:
@@ -88,6 +89,7 @@ class LocalModel:
     async def start(self) -> None:
         """Begin to load, without waiting for it."""
         if self._task is None:
+            self._hopeless = False
             self._enter(ModelState.LOADING, "The local model is loading.")
             self._task = asyncio.create_task(self._run(), name="local-model")
 
@@ -99,7 +101,7 @@ class LocalModel:
         """
         async with asyncio.timeout(timeout):
             while self.state is not ModelState.READY:
-                if self._task is not None and self._task.done():
+                if self._hopeless:
                     raise TimeoutError(self.message)
                 await self._changed.wait()
 
@@ -109,6 +111,7 @@ class LocalModel:
             task.cancel()
             await asyncio.wait({task})
             self._task = None
+        self._hopeless = True
         self._enter(ModelState.FAILED, "The local model is stopped.")
 
     async def _run(self) -> None:
@@ -126,6 +129,7 @@ class LocalModel:
                     await self._watch(self._child, http)
                 except CannotRun as error:
                     logger.error("local_model_cannot_run", reason=str(error))
+                    self._hopeless = True
                     return self._enter(ModelState.FAILED, str(error))
                 except (Died, TimeoutError, OSError, ValueError) as error:
                     if ready_since is not None and loop.time() - ready_since >= self._pace.well_s:

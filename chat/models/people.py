@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,7 +11,10 @@ class User(AbstractUser):
     """Somebody who signs in. Ours from the start, so that later fields need no table swap."""
 
     class Meta(AbstractUser.Meta):
-        pass
+        constraints = [
+            # "Bob" and "bob" would be one person to whoever reads a transcript.
+            models.UniqueConstraint(Lower("username"), name="one_user_per_name"),
+        ]
 
 
 class Invitation(models.Model):

@@ -9,13 +9,6 @@ import unicodedata
 from typing import Protocol
 
 MAX_WORD = 40  # characters; longer tokens are hashes, base64 or noise, never a word
-
-
-class Vocabulary(Protocol):
-    def __contains__(self, word: object) -> bool: ...
-    def unmask(self, word: str) -> str: ...
-
-
 _KEEP = frozenset("\n\r\t")
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, blank on screen
 _DROPPED_CATEGORIES = frozenset({"Mn", "Me", "Cf", "Cc", "Cs"})
@@ -41,17 +34,16 @@ _INVISIBLE = _Invisible()
 for _first in (0x1F1E6, 0x1F150, 0x1F170):
     _INVISIBLE.update({_first + i: chr(ord("a") + i) for i in range(26)})
 
-_LOOKALIKES = str.maketrans(
-    # Cyrillic
-    "авсеһніїјкморѕтухԁԍԛԝьгпи"
-    # Greek
-    "αβεηικνορτυχφγωμς"
-    # Armenian, IPA, barred and small capital Latin
-    "օոսհɑɡıłøđħŋƒᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
-    "abcehhiijkmopstyxdgqwbrnu"
-    "abenikvoptuxfywus"
-    "onuhagilodhnfabcdefghijklmnoprstuvwyz",
-)
+_LOOKALIKES = {
+    ord(char): latin
+    for chars, letters in (
+        ("авсеһніїјкморѕтухԁԍԛԝьгпи", "abcehhiijkmopstyxdgqwbrnu"),  # Cyrillic
+        ("αβεηικνορτυχφγωμς", "abenikvoptuxfywus"),  # Greek
+        ("օոսհɑɡıłøđħŋƒ", "onuhagilodhnf"),  # Armenian, IPA, barred Latin
+        ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz"),  # small capitals
+    )
+    for char, latin in zip(chars, letters, strict=True)
+}
 _LEET = str.maketrans("013457890@$!|+€", "oieastbgoasiite")
 _LEET_L = str.maketrans("013457890@$!|+€", "oleastbgoasllte")
 _LEET_CHARS = re.compile(r"[0-9@$!|+€]")
@@ -68,6 +60,11 @@ _GAP = re.compile(r"[ .\-_*/|~]+")
 _WIDE_GAP = re.compile(r"[ .\-_*/|~]{2,}")
 
 
+class Vocabulary(Protocol):
+    def __contains__(self, word: object) -> bool: ...
+    def unmask(self, word: str) -> str: ...
+
+
 def fold(text: str) -> str:
     """Compatibility forms, accents and invisible characters removed; case kept."""
     if not text.isascii():
@@ -76,8 +73,8 @@ def fold(text: str) -> str:
 
 
 def canonical(token: str, vocabulary: Vocabulary) -> str:
-    """The word that a token stands for, or "" when it is an identifier or too long."""
-    if len(token) > MAX_WORD or "_" in token:
+    """The word that a token stands for, or "" when it is an identifier."""
+    if "_" in token:
         return ""
     word = token.casefold()
     if not word.isascii():
@@ -125,15 +122,19 @@ def _decoded(word: str, vocabulary: Vocabulary) -> str:
     bare = word.strip("'").rstrip("!|+*")
     if "*" in bare:
         return vocabulary.unmask(word.strip("'!"))
-    letters, digits = sum(map(str.isalpha, bare)), sum(map(str.isdigit, bare))
-    # More digits than letters is a number or a hash; 900k, 10ft and 2nd are quantities.
-    if letters > 1 and letters >= digits and _LEET_CHARS.search(bare) and not _QUANTITY.fullmatch(bare):
+    if _LEET_CHARS.search(bare) and _is_wordlike(bare):
         for form in (bare, bare.replace("11", "ll")):
             for table in (_LEET, _LEET_L):
                 decoded = form.translate(table).replace("'", "")
                 if decoded in vocabulary:
                     return decoded
     return plain
+
+
+def _is_wordlike(token: str) -> bool:
+    """Not a number or a hash (more digits than letters), nor a quantity (900k, 10ft, 2nd)."""
+    letters, digits = sum(map(str.isalpha, token)), sum(map(str.isdigit, token))
+    return letters > 1 and letters >= digits and not _QUANTITY.fullmatch(token)
 
 
 def _segment(letters: str, vocabulary: Vocabulary) -> list[str]:

@@ -6,6 +6,7 @@ transaction; a reply that has not moved costs a heartbeat only.
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -97,7 +98,7 @@ class Writer:
             watched.saved_characters = size
 
 
-def _save(rows: list[tuple[str, str, int | None, int, int]], beating: list[int]) -> None:
+def _save(rows: Sequence[tuple[str, str, int, int, int]], beating: list[int]) -> None:
     with transaction.atomic():
         if rows:
             with connection.cursor() as cursor:

@@ -4,7 +4,14 @@ import re
 import shutil
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Dialog, Playwright, Request
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Playwright,
+    Request,
+)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [

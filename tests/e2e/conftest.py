@@ -14,11 +14,10 @@ from playwright.async_api import Browser, async_playwright, expect
 from tests.fake_provider import FakeProvider, reply
 
 from .browser import Watch, find_chromium, launch
-from .chat import Answers, Chat
+from .chat import PATIENCE_S, Answers, Chat
 from .server import Person, Prepared, Server, prepare
 
 PEOPLE = 300
-PATIENCE_S = 30  # for what takes milliseconds on an idle machine
 
 Visit = Callable[..., Awaitable[Chat]]
 
@@ -137,22 +136,29 @@ def watch() -> Watch:
 async def visit(
     browser: Browser, person: Person, answers: Answers, watch: Watch
 ) -> AsyncIterator[Visit]:
-    """Opens the page in a fresh context: ``await visit(server, path, who=…, **context options)``.
+    """Opens the page in a fresh context: ``await visit(server, path, **context options)``.
 
-    Without ``who`` it is the test's person; ``who=None`` is nobody yet.
+    ``who`` is the test's person unless told otherwise; None is nobody yet. ``via`` is an address
+    to use instead of the server's own.
     """
     async with AsyncExitStack() as contexts:
 
         async def open_page(
-            server: Server, path: str = "/", *, who: Person | None = person, **options: Any
+            server: Server,
+            path: str = "/",
+            *,
+            who: Person | None = person,
+            via: str = "",
+            **options: Any,
         ) -> Chat:
-            context = await browser.new_context(base_url=server.url, **options)
+            origin = via or server.url
+            context = await browser.new_context(base_url=origin, **options)
             contexts.push_async_callback(context.close)
             context.set_default_timeout(PATIENCE_S * 1000)
-            await watch.attach(context, server.url)
+            await watch.attach(context, origin)
             if who is not None:
                 await context.add_cookies(
-                    [{"name": "sessionid", "value": who.session, "url": server.url}]
+                    [{"name": "sessionid", "value": who.session, "url": origin}]
                 )
             chat = Chat(await context.new_page(), server, who or person, answers)
             if who is None:

@@ -87,13 +87,12 @@ def prepare(home: Path, people: int) -> Prepared:
 class Server:
     """One server; after ``stop`` or ``kill`` it can be started again, on the same port."""
 
-    def __init__(
-        self, prepared: Prepared, home: Path, provider_url: str, **variables: str
-    ) -> None:
+    def __init__(self, prepared: Prepared, home: Path, provider_url: str, **variables: str) -> None:
         home.mkdir(parents=True, exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
+        self.administrator = prepared.people[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = home / "log.jsonl"
         self._log.touch()

@@ -1,0 +1,68 @@
+"""A reply that moderation flags is taken off every page."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from tests.fake_provider import FakeProvider, Gate, Script, Status, Text, reply
+
+from .chat import Chat
+from .conftest import Visit
+from .server import Server
+
+LABELLED = Path(__file__).parents[1] / "moderation" / "labelled.jsonl"
+FLAGGED = next(sample["text"] for sample in map(json.loads, LABELLED.open()) if sample["flagged"])
+NOTICE = "This reply was withheld by moderation"
+
+
+async def test_a_flagged_reply_is_replaced_by_a_notice_in_every_tab(chat: Chat) -> None:
+    await chat.ask("Hello", reply("Hello."))
+    await chat.ended()
+    other = await chat.tab()
+    await chat.ask("Be rude", reply(FLAGGED))
+    for tab in (chat, other):
+        await expect(tab.reply).to_contain_text(NOTICE)
+        await expect(tab.log.get_by_text(FLAGGED)).to_have_count(0)
+        assert FLAGGED not in await tab.page.content()
+    await chat.reload()
+    await expect(chat.reply).to_contain_text(NOTICE)
+    assert FLAGGED not in await chat.page.content()
+    answer = chat.export()["messages"][-1]
+    assert (answer["verdict"], answer["withheld"], answer["text"]) == ("flagged", True, "")
+
+
+async def test_stopping_does_not_evade_moderation(chat: Chat) -> None:
+    await chat.ask("Be rude", Script(Text(FLAGGED), Gate("never"), Text("!")))
+    await expect(chat.text).to_contain_text(FLAGGED)
+    await chat.stop.click()
+    await expect(chat.reply).to_contain_text(NOTICE)
+    assert FLAGGED not in await chat.page.content()
+    assert chat.export()["messages"][-1]["state"] == "stopped"
+
+
+async def test_a_withheld_reply_is_not_told_to_the_provider_again(chat: Chat) -> None:
+    await chat.ask("Be rude", reply(FLAGGED))
+    await expect(chat.reply).to_contain_text(NOTICE)
+    await chat.ask("Be nice", reply("Gladly."))
+    await chat.reconciled()
+    request = await chat.answers.request("Be nice")
+    assert FLAGGED not in json.dumps(request.messages, ensure_ascii=False)
+    await expect(chat.text).to_have_text("Gladly.")
+
+
+async def test_a_verdict_that_comes_later_still_takes_the_reply_away(
+    own_server: Callable[..., Server], visit: Visit, provider: FakeProvider
+) -> None:
+    provider.override("moderations", Script(Gate("verdict"), Status(500)))
+    server = await asyncio.to_thread(own_server, MODERATION_BACKENDS="local,openai")
+    chat = await visit(server)
+    await chat.ask("Hm?", reply("A word that only the remote one knows: flagme."))
+    await chat.reconciled("check pending")
+    await expect(chat.text).to_contain_text("flagme")
+    provider.override("moderations", None)
+    provider.open("verdict")
+    await expect(chat.reply).to_contain_text(NOTICE)
+    await expect(chat.log.get_by_text("flagme")).to_have_count(0)
