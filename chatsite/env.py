@@ -41,7 +41,7 @@ def require(condition: bool, variable: str, message: str) -> None:
 
 
 @env.parser_for("names")
-def _names(value: str) -> Sequence[str]:
+def names(value: str) -> Sequence[str]:
     r"""Comma-separated names; a comma inside a name is written ``\,``."""
     parts = re.split(r"(?<!\\),", value)
     return [name for part in parts if (name := part.replace("\\,", ",").strip())]

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import dj_database_url
+import dj_email_url
 from django.utils.translation import gettext_lazy as _
 
 from chatsite.env import env, kept_secret, require, seal
@@ -190,8 +191,9 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if EMAIL_URL:
-    vars().update(env.dj_email_url("EMAIL_URL"))
-    seal()
+    _mail = dj_email_url.parse(EMAIL_URL)
+    require("EMAIL_BACKEND" in _mail, "EMAIL_URL", "unknown scheme; use smtp+tls:// or smtp+ssl://")
+    vars().update(_mail)
 else:
     # Without a mail server, letters are kept where only the operator reads them, not in the log.
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

@@ -99,25 +99,28 @@ class ChildProcess:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     async def end(self) -> None:
-        """End it and reap it, in three seconds at most; when cancelled, at once."""
+        """End it and reap it, in three seconds at most; sooner when cancelled."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
         try:
             process.stdin.close()
-            for insist in (None, process.terminate, process.kill):
-                if insist is not None:
-                    insist()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(PATIENCE_S):
-                        await process.wait()
-                        break
+            if not await self._exits():
+                process.terminate()
+                await self._exits()
         finally:
-            # Does nothing to a process that has been reaped.
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        # The pipes close a moment later than the process; their transports must see it.
-        with contextlib.suppress(TimeoutError, OSError):
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            # The pipes close a moment after the process; their transports must see it.
+            with contextlib.suppress(TimeoutError, OSError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await process.wait()
+                    await process.stdout.read()
+                    await process.stdin.wait_closed()
+
+    async def _exits(self) -> bool:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
-                await process.stdout.read()
-                await process.stdin.wait_closed()
+                await self._process.wait()
+        return self._process.returncode is not None

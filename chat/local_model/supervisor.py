@@ -108,7 +108,8 @@ class LocalModel:
     async def stop(self) -> None:
         """End the child, in about three seconds at most. ``start`` may follow."""
         if (task := self._task) is not None:
-            task.cancel()
+            if not task.cancelling():  # a second cancel would hurry the child's end
+                task.cancel()
             await asyncio.wait({task})
             self._task = None
         self._hopeless = True

@@ -18,7 +18,7 @@ from .base import Result
 NAME = "local"
 MODEL = "parley-rules"
 FLAG_AT = 0.5  # score from which a category flags the text; below it is noted only
-INLINE_CHARS = 1_000  # under 3 ms even where every word triggers a rule; more goes to a thread
+INLINE_CHARS = 500  # under 5 ms even for hostile text; anything longer goes to a thread
 WINDOW_CHARS = 2_000  # between two windows a thread gives the GIL away
 OVERLAP_CHARS = 200  # shared by two windows when no sentence ends near the cut
 SENTENCE_WORDS = 60  # a guard must stand within this many words of what it excuses
