@@ -45,6 +45,11 @@ def ring_user(user_id: int) -> None:
     _send(user_group(user_id), {"type": "ring.list"})
 
 
+def ring_everybody() -> None:
+    """The model became ready, or failed."""
+    _send(EVERYBODY, {"type": "ring.status"})
+
+
 def ring_sessions(user_id: int, ended: str | None = None) -> None:
     """Sessions of this user may have ended: check yours. ``ended`` names one that surely has."""
     _send(user_group(user_id), {"type": "ring.session", "ended": session_mark(ended)})

@@ -40,6 +40,8 @@ class Services:
 
     def __init__(self) -> None:
         self.local_model = None if settings.OPENAI_BASE_URL else LocalModel()
+        if self.local_model is not None:
+            self.local_model.on_change(lambda _: doorbell.ring_everybody())
         self.provider = Provider(self._endpoint)
         self.log: Log = MemoryLog()
         self.worker = Worker(self.provider, self.log, self._model_ready)

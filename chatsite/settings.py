@@ -192,7 +192,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if EMAIL_URL:
     _mail = dj_email_url.parse(EMAIL_URL)
-    require("EMAIL_BACKEND" in _mail, "EMAIL_URL", "unknown scheme; use smtp+tls:// or smtp+ssl://")
+    require("EMAIL_BACKEND" in _mail, "EMAIL_URL", "unknown scheme; use submission:// or smtp://")
     vars().update(_mail)
 else:
     # Without a mail server, letters are kept where only the operator reads them, not in the log.

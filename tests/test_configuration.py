@@ -69,7 +69,7 @@ def test_a_comma_in_a_model_s_name_is_escaped() -> None:
 
 
 def test_a_mail_server_is_one_url() -> None:
-    assert start(EMAIL_URL="smtp+tls://user:secret@mail.example:587").returncode == 0
+    assert start(EMAIL_URL="submission://user:secret@mail.example:587").returncode == 0
 
 
 def test_the_secret_key_is_made_once_and_for_nobody_else(tmp_path: Path) -> None:
