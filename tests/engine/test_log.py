@@ -107,7 +107,11 @@ def test_two_subscriptions_may_share_a_bell(log: MemoryLog) -> None:
 
 
 def test_a_viewer_may_leave_or_come_while_the_bell_rings(log: MemoryLog) -> None:
-    viewer = log.subscribe(7, lambda: (viewer.close(), follow(log)))  # type: ignore[arg-type, return-value]
+    def wake() -> None:
+        viewer.close()
+        follow(log)
+
+    viewer = log.subscribe(7, wake)
     log.append(7, 1, texts("a"))
     log.append(7, 1, texts("b"))
 

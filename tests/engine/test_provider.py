@@ -394,7 +394,7 @@ async def test_a_broken_answer_is_one_of_our_errors(
     provider.override("titles", Script(answer))
     calls = [client.models(), client.moderations("x", "m")]
     if "data" not in str(answer):  # an object without choices is a completion without text
-        calls.append(client.complete(asking()))  # type: ignore[arg-type]
+        calls.append(client.complete(asking()))
     for call in calls:
         with pytest.raises(ProviderError) as caught:
             await call
