@@ -1,12 +1,18 @@
 #!/usr/bin/env python
 """Django's command line for Parley."""
 
+import asyncio
 import os
 import sys
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatsite.settings")
+    if sys.argv[1:2] == ["serve"]:
+        # Daphne makes its loop when Django imports its apps, so this cannot wait for the command.
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     from chatsite.env import BadEnvironment
 
     try:

@@ -8,6 +8,7 @@ export class Composer {
     this.onSent = onSent;
     this.box = form.elements.text;
     this.sent = null;
+    this.unsure = null; // what was sent when no answer came: it may have been accepted
 
     if (!this.box.value) this.box.value = this.readDraft();
     this.resize();
@@ -15,6 +16,7 @@ export class Composer {
     this.box.addEventListener("input", () => this.changed());
     this.box.addEventListener("keydown", (event) => this.key(event));
     form.addEventListener("htmx:before:request", (event) => this.sending(event));
+    form.addEventListener("htmx:before:response", (event) => this.answering(event));
     form.addEventListener("htmx:after:request", (event) => this.answered(event));
     form.addEventListener("htmx:error", (event) => this.failed(event));
     window.addEventListener("pagehide", () => this.saveDraft());
@@ -26,8 +28,10 @@ export class Composer {
   }
 
   key(event) {
-    // An input method uses Enter to choose a word.
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    // An input method uses Enter to choose a word. Safari ends its composition before this event
+    // and marks the key by the code 229 alone.
+    const composing = event.isComposing || event.keyCode === 229;
+    if (event.key !== "Enter" || event.shiftKey || composing) return;
     event.preventDefault();
     if (this.box.value.trim()) this.form.requestSubmit();
   }
@@ -38,11 +42,21 @@ export class Composer {
     this.error.textContent = "";
   }
 
+  /** The answer is a sign-in page: nothing of it belongs here. */
+  answering(event) {
+    if (event.target !== this.form || !event.detail.ctx.response.raw.redirected) return;
+    event.preventDefault();
+    this.error.textContent = this.form.dataset.signedOut;
+  }
+
   answered(event) {
     if (event.target !== this.form) return;
     const status = event.detail.ctx.response.status;
-    if (status >= 500) this.error.textContent = this.form.dataset.unsent;
+    // An answer of ours says why and replaces these words.
+    if (status >= 500) this.lost();
+    else if (status >= 400) this.error.textContent = this.form.dataset.stale;
     if (status !== 200) return;
+    this.unsure = null;
     // What was typed while the request was under way stays.
     if (this.box.value === this.sent) this.box.value = "";
     this.clearDraft();
@@ -52,7 +66,22 @@ export class Composer {
   }
 
   failed(event) {
-    if (event.target === this.form) this.error.textContent = this.form.dataset.unsent;
+    if (event.target === this.form) this.lost();
+  }
+
+  lost() {
+    this.unsure = this.sent;
+    this.error.textContent = this.form.dataset.unsent;
+  }
+
+  /** Sent again as it was, a message is accepted once; an edited one is another message. */
+  renewKey() {
+    if (this.unsure === null || this.box.value === this.unsure) return;
+    this.unsure = null;
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    this.form.elements.key.value = Array.from(bytes, (byte) =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
   }
 
   /** A new conversation has its address once its first message is accepted. */
@@ -64,6 +93,7 @@ export class Composer {
   }
 
   changed() {
+    this.renewKey();
     this.resize();
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.saveDraft(), DRAFT_DELAY_MS);

@@ -8,23 +8,37 @@ export function watchCopies() {
     const source = button.dataset.copies
       ? document.getElementById(button.dataset.copies)
       : button.closest(".code-block").querySelector("code");
-    await copy(source.innerText.trimEnd());
+    await copy(textOf(source));
     said(button);
   });
 }
 
+/** The text as it is read, without what the page adds to it. */
+function textOf(source) {
+  source.classList.add("is-copied"); // the style hides buttons; no picture is painted meanwhile
+  const text = source.innerText.replace(/^\n+/, "").trimEnd();
+  source.classList.remove("is-copied");
+  return text;
+}
+
 async function copy(text) {
   // The clipboard API is there on secure origins only; a chat on a plain LAN address is not one.
-  if (navigator.clipboard) {
+  try {
     await navigator.clipboard.writeText(text);
-    return;
+  } catch {
+    copyByCommand(text);
   }
+}
+
+function copyByCommand(text) {
+  const focused = document.activeElement;
   const box = document.createElement("textarea");
   box.value = text;
   document.body.append(box);
   box.select();
   document.execCommand("copy");
   box.remove();
+  focused?.focus({ preventScroll: true });
 }
 
 function said(button) {

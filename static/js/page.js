@@ -39,6 +39,14 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Signed out meanwhile: the answer is the sign-in page, which is no part of this one. The composer
+// has its own words for it, because it holds what was typed.
+document.addEventListener("htmx:before:response", (event) => {
+  if (!event.detail.ctx.response.raw.redirected || event.defaultPrevented) return;
+  event.preventDefault();
+  window.location.reload();
+});
+
 // A page from the back-forward cache has a closed socket and may be old.
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) window.location.reload();

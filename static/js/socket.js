@@ -36,15 +36,16 @@ export class Connection {
     const { reason, code } = event.detail;
     if (reason !== "closed" || code === GONE) return;
     if (code === SIGNED_OUT) {
-      this.say("signed-out", this.element.dataset.signedOut);
+      this.say("signed-out", this.element.dataset.signedOut, window.location.pathname);
       return;
     }
     this.before ??= this.status.innerHTML;
     this.say("lost", this.element.dataset.lost);
   }
 
-  say(state, text) {
-    const line = document.createElement("span");
+  say(state, text, href = "") {
+    const line = document.createElement(href ? "a" : "span");
+    if (href) line.href = href;
     line.dataset.state = state;
     line.textContent = text;
     this.status.replaceChildren(line);

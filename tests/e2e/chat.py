@@ -98,7 +98,8 @@ class Chat:
     async def connected(self) -> None:
         """Wait until the page's socket is open."""
         await self.until(
-            "document.getElementById('conversation')?._htmx?.ws?.connection?.socket?.readyState === 1"
+            "document.getElementById('conversation')?._htmx?.ws?.connection"
+            "?.socket?.readyState === WebSocket.OPEN"
         )
 
     async def until(self, condition: str, within: float = PATIENCE_S) -> None:

@@ -38,7 +38,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A database to copy, static files to serve, people to be. The first one is an administrator."""
+    """A database to copy, static files, people to be; the first of them is an administrator."""
 
     database: Path
     static: Path

@@ -23,11 +23,13 @@ async def test_enter_sends_and_shift_enter_breaks_the_line(chat: Chat) -> None:
     await expect(chat.box).to_have_value("")
 
 
-async def test_enter_does_not_send_an_empty_message(chat: Chat) -> None:
+async def test_an_empty_message_is_not_sent(chat: Chat, watch: Watch) -> None:
+    watch.allow("status of 422")
     await chat.box.press("Enter")
     await chat.box.fill("   ")
     await chat.box.press("Enter")
     await chat.send.click()
+    await expect(chat.page.get_by_role("alert")).to_have_text("Write a message first.")
     await chat.ask("Now really", reply("Yes."))
     await chat.ended()
     assert len(chat.saved()) == 2

@@ -1,4 +1,4 @@
-"""A provider that fails: the reply says so in neutral words, keeps its text, and can be repeated."""
+"""A provider that fails: the reply says so in neutral words, keeps its text, can be repeated."""
 
 import pytest
 from playwright.async_api import expect

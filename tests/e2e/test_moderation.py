@@ -14,7 +14,8 @@ from .conftest import Visit
 from .server import Server
 
 LABELLED = Path(__file__).parents[1] / "moderation" / "labelled.jsonl"
-FLAGGED = next(sample["text"] for sample in map(json.loads, LABELLED.open()) if sample["flagged"])
+SAMPLES = map(json.loads, LABELLED.read_text().splitlines())
+FLAGGED = next(sample["text"] for sample in SAMPLES if sample["flagged"])
 NOTICE = "This reply was withheld by moderation"
 
 

@@ -175,9 +175,13 @@ def test_a_refusal_about_anything_else_is_no_unknown_parameter(
 
 
 def test_only_a_parameter_that_was_sent_can_be_left_out() -> None:
+    body: dict[str, Any]
     body = {"error": {"message": "Unknown parameter: 'top_p'.", "param": "top_p"}}
     assert isinstance(error_of_status(400, body, {}, sent=("top_p",)), UnknownParameter)
-    assert error_of_status(400, body, {}, sent=("model",)).kind == "refused"
+    assert type(error_of_status(400, body, {}, sent=("temperature",))) is not UnknownParameter
+    body["error"]["param"] = None
+    assert isinstance(error_of_status(400, body, {}, sent=("top_p",)), UnknownParameter)
+    assert type(error_of_status(400, body, {}, sent=("temperature",))) is not UnknownParameter
     assert type(error_of_status(400, body, {})) is not UnknownParameter
 
 

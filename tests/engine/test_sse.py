@@ -26,6 +26,15 @@ def test_every_line_end_and_every_split_gives_the_same_events(end: bytes) -> Non
     assert events(*(bytes([byte]) for byte in body)) == expected
 
 
+def test_mixed_line_ends_are_told_apart_at_every_split() -> None:
+    body = b"data: a\r\n\ndata: b\r\rdata: c\n\r\ndata: d\r\n\r\n"
+    expected = [("", data) for data in (b"a", b"b", b"c", b"d")]
+    assert events(body) == expected
+    for cut in range(len(body) + 1):
+        assert events(body[:cut], b"", body[cut:]) == expected
+    assert events(*(bytes([byte]) for byte in body)) == expected
+
+
 @given(st.lists(st.sampled_from([b"\r", b"\n", b"data: a", b"data:b", b":c", b"event:d", b"x"])))
 def test_bytes_one_by_one_say_what_they_say_together(parts: list[bytes]) -> None:
     body = b"".join(parts)

@@ -1,19 +1,33 @@
 """Code blocks and their highlighting."""
 
 import re
+from functools import cache
 from html import escape
 
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
-from pygments.util import ClassNotFound
 
 from chat.delivery.markdown.labels import Labels
 
-# Characters. Pygments and the sanitiser take about 3 µs per character, so a block of this size
-# holds an event loop up for 0.1 s. Longer code is shown without colours.
-MAX_HIGHLIGHTED = 32_000
+# The languages that are highlighted, by the names that models give them. Pygments has ten times as
+# many, and each is a set of regular expressions that hostile code can slow down.
+COLOURED = frozenset(
+    (
+        "bash c c# c++ clojure console cpp cs csharp css dart diff docker dockerfile elixir erlang go"
+        " golang graphql haskell hcl html ini java javascript js json jsx julia kotlin latex lua make"
+        " makefile markdown matlab md nginx objective-c perl php postgresql powershell py python"
+        " python3 r rb rs ruby rust scala scss sh shell sql swift terraform tex toml ts tsx"
+        " typescript xml yaml yml zig zsh"
+    ).split()
+)
+
+# Characters. Many of Pygments' expressions take time that grows with the square of the length
+# when nothing ends them: 4,000 characters of "a\n" kept its C# lexer busy for five seconds. So long
+# code, and code with a long line or a long stretch without punctuation, is shown without colours.
+MAX_COLOURED = 16_000
+UNENDING = re.compile(r"[^\n]{400}|[\w\s]{400}")
 
 # The label comes from the model and ends up in a class name.
 LANGUAGE = re.compile(r"[A-Za-z0-9_+#.-]{1,32}")
@@ -32,7 +46,7 @@ def language_of(info: str) -> str:
 
 def code_block(code: str, language: str, labels: Labels, *, coloured: bool) -> str:
     """HTML of a code block with its head: the language and a button that copies the code."""
-    colours = f" language-{language}" if language else ""
+    colours = f" language-{language.lower()}" if language.lower() in COLOURED else ""
     return (
         '<div class="code-block"><div class="code-head">'
         f'<span class="code-lang">{escape(language)}</span>'
@@ -44,17 +58,15 @@ def code_block(code: str, language: str, labels: Labels, *, coloured: bool) -> s
 
 
 def _highlighted(code: str, language: str) -> str:
-    lexer = _lexer(language) if language and len(code) <= MAX_HIGHLIGHTED else None
-    if lexer is None:
+    name = language.lower()
+    if name not in COLOURED or len(code) > MAX_COLOURED or UNENDING.search(code):
         return escape(code, quote=False)
-    html = highlight(code, lexer, _formatter)
+    html = highlight(code, _lexer(name), _formatter)
     if not code.endswith("\n"):  # the formatter ends every line, the last one too
         html = html.removesuffix("\n")
     return COLOURLESS.sub(r"\1", html)
 
 
-def _lexer(language: str) -> Lexer | None:
-    try:
-        return get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    except ClassNotFound:
-        return None
+@cache
+def _lexer(name: str) -> Lexer:
+    return get_lexer_by_name(name, stripnl=False, ensurenl=False)

