@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import connection
 from django.http import Http404, HttpRequest
 
 from chat.models import Conversation, Generation, Message
@@ -15,12 +16,20 @@ def conversation_to_read(user_id: int | None, conversation_id: UUID) -> Conversa
     Raises:
         Http404: there is none, it is another's, its owner deleted it, or the user is not active.
     """
-    try:
-        return Conversation.objects.present().get(
-            pk=conversation_id, owner=user_id, owner__is_active=True
-        )
-    except Conversation.DoesNotExist:
-        raise Http404 from None
+    conversation = conversation_if_any(user_id, conversation_id)
+    if conversation is None:
+        raise Http404
+    return conversation
+
+
+def conversation_if_any(user_id: int | None, conversation_id: UUID) -> Conversation | None:
+    """As ``conversation_to_read``, but None when there is no conversation of this id at all."""
+    found = Conversation.objects.select_related("owner").filter(pk=conversation_id).first()
+    if found is None:
+        return None
+    if found.owner_id != user_id or found.deleted_at is not None or not found.owner.is_active:
+        raise Http404
+    return found
 
 
 def conversation_to_write(user_id: int | None, conversation_id: UUID) -> Conversation:
@@ -28,8 +37,13 @@ def conversation_to_write(user_id: int | None, conversation_id: UUID) -> Convers
 
     Inside a transaction the row is locked, so that what is decided on it still holds at commit.
     """
-    conversation = conversation_to_read(user_id, conversation_id)
-    Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
+    return locked(conversation_to_read(user_id, conversation_id))
+
+
+def locked(conversation: Conversation) -> Conversation:
+    """The conversation with its row locked until commit; SQLite's transactions lock it anyway."""
+    if connection.features.has_select_for_update and connection.in_atomic_block:
+        Conversation.objects.select_for_update().get(pk=conversation.pk)
     return conversation
 
 
@@ -44,11 +58,6 @@ def message_to_write(conversation: Conversation, message_id: int) -> Message:
         return conversation.messages.select_related("generation").get(pk=message_id)
     except Message.DoesNotExist:
         raise Http404 from None
-
-
-def is_taken(conversation_id: UUID) -> bool:
-    """Does a conversation of this id exist, whosever it is?"""
-    return Conversation.objects.filter(pk=conversation_id).exists()
 
 
 def user_of_session(session_key: str | None) -> int | None:

@@ -60,8 +60,7 @@ def send(
         ).first()
         if earlier is not None:
             return Sent(earlier, created=False)
-        if access.is_taken(conversation_id):
-            access.conversation_to_read(user.pk, conversation_id)
+        access.conversation_if_any(user.pk, conversation_id)
         raise Rejected(_still_writing()) from None
 
 
@@ -69,20 +68,14 @@ def _send(
     user: User, conversation_id: UUID, text: str, key: str, may_create: bool, request_id: str
 ) -> Sent:
     now = timezone.now()
-    try:
-        conversation = access.conversation_to_write(user.pk, conversation_id)
-    except Http404:
-        if not may_create or access.is_taken(conversation_id):
-            raise
+    conversation = access.conversation_if_any(user.pk, conversation_id)
+    if conversation is None:
+        if not may_create:
+            raise Http404
         conversation = Conversation.objects.create(
             id=conversation_id, owner=user, title=_first_words(text), active_at=now
         )
-    earlier = conversation.messages.filter(send_key=key).first()
-    if earlier is not None:
-        return Sent(earlier, created=False)
-    _refuse_second_reply(conversation)
-    _refuse_too_many(user)
-    revision = conversation.bump()
+    revision = conversation.bump()  # locks the row: from here on we are alone in it
     message = conversation.messages.create(
         parent_id=conversation.head_id,
         role=Role.USER,
@@ -91,9 +84,12 @@ def _send(
         created_revision=revision,
         revision=revision,
     )
+    _refuse_too_many(user)
     _queue_reply(conversation, message, revision, request_id)
     conversation.active_at = now
-    conversation.save(update_fields=["active_at", "head"])
+    if not conversation.title:
+        conversation.title = _first_words(text)
+    conversation.save(update_fields=["active_at", "head", "title"])
     transaction.on_commit(partial(doorbell.ring_user, user.pk))
     return Sent(message, created=True)
 
@@ -110,7 +106,6 @@ def try_again(user: User, conversation_id: UUID, message_id: int, request_id: st
             old = access.message_to_write(conversation, message_id)
             if old.role != Role.ASSISTANT or old.parent is None:
                 raise Http404
-            _refuse_second_reply(conversation)
             _refuse_too_many(user)
             revision = conversation.bump()
             conversation.branch_revision = revision
@@ -193,11 +188,6 @@ def _stop_running(conversation: Conversation, reason: str) -> bool:
     else:
         transaction.on_commit(partial(services.stop_generation, generation.pk, reason))
     return True
-
-
-def _refuse_second_reply(conversation: Conversation) -> None:
-    if conversation.generations.active().filter(purpose="reply").exists():
-        raise Rejected(_still_writing())
 
 
 def _refuse_too_many(user: User) -> None:

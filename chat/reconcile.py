@@ -39,18 +39,28 @@ BATCH = 100
 
 
 async def reconcile(generation_id: int, provider: Provider) -> None:
-    """Hash, moderate and write the receipt of a generation that has ended."""
+    """Hash, moderate and write the receipt of a generation that ended without one."""
     text = await in_database(_text_to_reconcile, generation_id)
     if text is None:
         return
-    results: dict[str, Result] = {}
-    # A backend on this machine answers at once, so its verdict goes in with the receipt. A remote
-    # one is asked afterwards: its verdict must be on record as pending while it may be down.
-    if text and "local" in settings.MODERATION_BACKENDS:
-        results["local"] = await backend("local", provider).moderate(text)
-    message_id = await in_database(_write, generation_id, text, results)
-    if message_id is not None and text and len(results) < len(settings.MODERATION_BACKENDS):
+    results = await moderate_at_once(text, provider)
+    message_id = await in_database(_write_later, generation_id, text, results)
+    if message_id is not None and has_pending(text, results):
         await moderate_pending(message_id, provider)
+
+
+async def moderate_at_once(text: str, provider: Provider) -> dict[str, Result]:
+    """The verdicts that are had without asking anybody: they go in with the receipt.
+
+    A remote backend is asked afterwards: while it may be down, its verdict is on record as pending.
+    """
+    if not text or "local" not in settings.MODERATION_BACKENDS:
+        return {}
+    return {"local": await backend("local", provider).moderate(text)}
+
+
+def has_pending(text: str, results: dict[str, Result]) -> bool:
+    return bool(text) and len(results) < len(settings.MODERATION_BACKENDS)
 
 
 async def moderate_pending(message_id: int, provider: Provider) -> None:
@@ -98,38 +108,48 @@ def _text_to_reconcile(generation_id: int) -> str | None:
     return rows.values_list("message__text", flat=True).first()
 
 
-def _write(generation_id: int, text: str, results: dict[str, Result]) -> int | None:
-    """Verdicts and receipt in one transaction; None when somebody else has written them."""
+def _write_later(generation_id: int, text: str, results: dict[str, Result]) -> int | None:
+    """``write`` in a transaction of its own; None when somebody else has written."""
     generation = Generation.objects.get(pk=generation_id)
-    message_id = generation.message_id
-    assert message_id is not None
     with transaction.atomic():
         revision = next_revision(generation.conversation_id)
-        if not Generation.objects.filter(pk=generation_id, reconciled_at=None).update(
-            reconciled_at=timezone.now()
-        ):
+        if not write(generation_id, revision, text, results):
             transaction.set_rollback(True)
             return None
-        names = settings.MODERATION_BACKENDS if text else []
-        verdicts = [_verdict(message_id, name, results.get(name)) for name in names]
-        Verdict.objects.bulk_create(verdicts)
-        Receipt.objects.create(
-            generation=generation,
-            state=generation.state,
-            finish_reason=generation.finish_reason,
-            sha256=hashlib.sha256(text.encode()).hexdigest(),
-            characters=len(text),
-            verdict=_overall([verdict.state for verdict in verdicts]),
-            prompt_tokens=generation.prompt_tokens,
-            completion_tokens=generation.completion_tokens,
-            ttft_provider_ms=generation.ttft_provider_ms,
-            ttft_served_ms=generation.ttft_served_ms,
-        )
-        _apply(message_id, revision, flagged=any(r.flagged for r in results.values()))
         transaction.on_commit(
             partial(doorbell.ring_conversation, generation.conversation_id), robust=True
         )
-    return message_id
+    return generation.message_id
+
+
+def write(generation_id: int, revision: int, text: str, results: dict[str, Result]) -> bool:
+    """Verdicts and receipt of a generation in its terminal state, within the caller's transaction.
+
+    False, and nothing written, when there is a receipt already.
+    """
+    rows = Generation.objects.filter(pk=generation_id, reconciled_at=None)
+    if not rows.update(reconciled_at=timezone.now()):
+        return False
+    generation = Generation.objects.get(pk=generation_id)
+    message_id = generation.message_id
+    assert message_id is not None
+    names = settings.MODERATION_BACKENDS if text else []
+    verdicts = [_verdict(message_id, name, results.get(name)) for name in names]
+    Verdict.objects.bulk_create(verdicts)
+    Receipt.objects.create(
+        generation=generation,
+        state=generation.state,
+        finish_reason=generation.finish_reason,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        characters=len(text),
+        verdict=_overall([verdict.state for verdict in verdicts]),
+        prompt_tokens=generation.prompt_tokens,
+        completion_tokens=generation.completion_tokens,
+        ttft_provider_ms=generation.ttft_provider_ms,
+        ttft_served_ms=generation.ttft_served_ms,
+    )
+    _apply(message_id, revision, flagged=any(r.flagged for r in results.values()))
+    return True
 
 
 def _verdict(message_id: int, name: str, result: Result | None) -> Verdict:

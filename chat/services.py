@@ -7,6 +7,7 @@ may be called from any thread, and do nothing in a process that serves nobody.
 
 import asyncio
 import contextlib
+import os
 from enum import StrEnum
 
 import structlog
@@ -40,6 +41,8 @@ class Services:
 
     def __init__(self) -> None:
         self.local_model = None if settings.OPENAI_BASE_URL else LocalModel()
+        if self.local_model is not None:
+            _spare_loopback_the_proxy()
         if self.local_model is not None:
             self.local_model.on_change(lambda _: doorbell.ring_everybody())
         self.provider = Provider(self._endpoint)
@@ -114,6 +117,13 @@ class Services:
                 self.models = await self.provider.models()
                 delay_s = MODELS_REFRESH_S
             await asyncio.sleep(delay_s)
+
+
+def _spare_loopback_the_proxy() -> None:
+    """The HTTP client goes by the environment's proxy, which knows no model on this machine."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        os.environ[name] = ",".join([*hosts, "127.0.0.1"])
 
 
 _current: Services | None = None

@@ -5,9 +5,11 @@ goes wrong, the first words of the question stay as the title.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -26,28 +28,31 @@ INSTRUCTIONS = (
 )
 
 
-def request(conversation_id: UUID, model: str) -> bool:
-    """Queue a title for a conversation that has never had one made; True if queued."""
-    with transaction.atomic():
-        conversation = Conversation.objects.select_for_update().get(pk=conversation_id)
-        asked = conversation.generations.filter(purpose=Purpose.TITLE).exists()
-        if asked or conversation.titled_by_user or conversation.deleted_at:
-            return False
-        conversation.generations.create(
+def wanted(conversation: Conversation, parent: Message) -> bool:
+    """Should the reply to ``parent`` be followed by a title? Only the first one is."""
+    return settings.TITLES and parent.parent_id is None and not conversation.titled_by_user
+
+
+def request(conversation_id: UUID, model: str) -> None:
+    """Queue a title, within the caller's transaction, unless one has been asked for."""
+    rows = Generation.objects.filter(conversation=conversation_id, purpose=Purpose.TITLE)
+    if not rows.exists():
+        Generation.objects.create(
+            conversation_id=conversation_id,
             purpose=Purpose.TITLE,
             model=model,
             parameters={"max_tokens": MAX_TOKENS, "temperature": 0.2},
         )
-    return True
 
 
-def prompt(conversation: Conversation) -> list[dict[str, Any]]:
-    """What the model is shown: the first question and the beginning of its answer."""
-    first = Message.objects.filter(conversation=conversation, role=Role.USER).order_by("pk").first()
-    question = first.text[:EXCERPT_CHARS] if first else ""
+def prompt(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    """What the model is shown: the beginning of the first question."""
+    questions = [m for m in messages if m.role == Role.USER]
+    first = min(questions, key=lambda m: m.pk).text if questions else ""
+    excerpt = first[:EXCERPT_CHARS]
     return [
         {"role": "system", "content": INSTRUCTIONS},
-        {"role": "user", "content": f"The conversation begins:\n\n{question}\n\nTitle:"},
+        {"role": "user", "content": f"The conversation begins:\n\n{excerpt}\n\nTitle:"},
     ]
 
 

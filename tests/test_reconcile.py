@@ -124,7 +124,7 @@ async def test_reconciling_twice_writes_once(running: Services, provider: FakePr
     conversation = await ask()
     generation = await ended(conversation)
     await reconcile.reconcile(generation.pk, running.provider)
-    await in_database(reconcile._write, generation.pk, "All is well.", {})
+    await in_database(reconcile._write_later, generation.pk, "All is well.", {})
     assert await in_database(Receipt.objects.count) == 1
     assert await in_database(Verdict.objects.count) == 1
 

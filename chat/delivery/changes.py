@@ -54,9 +54,11 @@ def load(user_id: int, conversation_id: UUID, cursor: int, followed: Set[int]) -
     screen and only what surrounds it is sent.
     """
     try:
-        conversation = access.conversation_to_read(user_id, conversation_id)
+        conversation = access.conversation_if_any(user_id, conversation_id)
     except Http404:
-        return Changes(cursor, gone=True, missing=not access.is_taken(conversation_id))
+        return Changes(cursor, gone=True)
+    if conversation is None:
+        return Changes(cursor, gone=True, missing=True)
     if conversation.revision == cursor:
         return Changes(cursor)
     changes = Changes(conversation.revision)

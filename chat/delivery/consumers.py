@@ -175,7 +175,6 @@ def _cursor(value: Any) -> int:
 
 def _may_watch(user_id: int, conversation_id: UUID, new: bool) -> bool:
     try:
-        access.conversation_to_read(user_id, conversation_id)
+        return access.conversation_if_any(user_id, conversation_id) is not None or new
     except Http404:
-        return new and not access.is_taken(conversation_id)
-    return True
+        return False

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 TITLE_CHARS = 120
 
 
-def next_revision(conversation_id: uuid.UUID) -> int:
-    """Count up a conversation's revision, for what this transaction changes. Call inside one.
+def _next_revision(conversation_id: uuid.UUID) -> tuple[int, int | None]:
+    """Count up a conversation's revision; returns it and the head at that moment.
 
     The UPDATE locks the row until commit, so revisions become visible in order: a viewer that has
     seen revision n has missed nothing below it. Plain SQL, because every reply does this four
@@ -20,17 +20,28 @@ def next_revision(conversation_id: uuid.UUID) -> int:
     """
     connection = transaction.get_connection()
     if not connection.in_atomic_block:
-        raise transaction.TransactionManagementError("next_revision() needs a transaction")
+        raise transaction.TransactionManagementError("a revision needs a transaction")
     field = Conversation._meta.pk
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE chat_conversation SET revision = revision + 1 WHERE id = %s RETURNING revision",
+            "UPDATE chat_conversation SET revision = revision + 1 WHERE id = %s"
+            " RETURNING revision, head_id",
             [field.get_db_prep_value(conversation_id, connection)],
         )
         row = cursor.fetchone()
     if row is None:
         raise Conversation.DoesNotExist(conversation_id)
-    return int(row[0])
+    return row[0], row[1]
+
+
+def next_revision(conversation_id: uuid.UUID) -> int:
+    """The next revision of a conversation, for what this transaction changes. Call inside one.
+
+    Raises:
+        TransactionManagementError: outside a transaction.
+        Conversation.DoesNotExist
+    """
+    return _next_revision(conversation_id)[0]
 
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
@@ -86,8 +97,8 @@ class Conversation(models.Model):
         return self.title or str(_("New chat"))
 
     def bump(self) -> int:
-        """Take the next revision, for what this transaction changes; see ``next_revision``."""
-        self.revision = next_revision(self.pk)
+        """Take the next revision, for what this transaction changes, and the newest head."""
+        self.revision, self.head_id = _next_revision(self.pk)
         return self.revision
 
     def branch(self) -> list["Message"]:

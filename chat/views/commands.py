@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.html import escape
@@ -33,8 +33,6 @@ def send(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     user = signed_in(request)
     form = SendForm(request.POST)
     may_create = tickets.is_valid(request.POST.get("new", ""), user.pk, conversation_id)
-    if not may_create:
-        access.conversation_to_read(user.pk, conversation_id)
     if services.is_draining():
         text = _("The server is restarting. Your message is still here; send it in a moment.")
         return _declined(request, conversation_id, text, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -110,12 +108,11 @@ def parameters(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     user = signed_in(request)
     ticket = request.GET.get("new") or request.POST.get("new") or ""
     with transaction.atomic():
-        if tickets.is_valid(ticket, user.pk, conversation_id) and not access.is_taken(
-            conversation_id
-        ):
+        conversation = access.conversation_if_any(user.pk, conversation_id)
+        if conversation is None:
+            if not tickets.is_valid(ticket, user.pk, conversation_id):
+                raise Http404
             conversation = Conversation(id=conversation_id, owner=user, active_at=timezone.now())
-        else:
-            conversation = access.conversation_to_write(user.pk, conversation_id)
         form = SettingsForm(request.POST or None, instance=conversation)
         if form.is_valid():
             form.save()
@@ -137,16 +134,17 @@ def _declined(
     request: HttpRequest, conversation_id: UUID, text: str, status: HTTPStatus
 ) -> HttpResponse:
     """Say why, beside the composer; what was typed stays where it is."""
+    user = signed_in(request)
+    ticket = request.POST.get("new", "")
+    conversation = access.conversation_if_any(user.pk, conversation_id)
+    if conversation is None:
+        if not tickets.is_valid(ticket, user.pk, conversation_id):
+            raise Http404
+        conversation = Conversation(id=conversation_id, owner=user)
     if _by_htmx(request):
         return HttpResponse(
             partial(Fragment("#composer-error", "innerHTML", escape(text))), status=status
         )
-    user = signed_in(request)
-    ticket = request.POST.get("new", "")
-    if access.is_taken(conversation_id):
-        conversation = access.conversation_to_read(user.pk, conversation_id)
-    else:
-        conversation = Conversation(id=conversation_id, owner=user)
     context = page_context(
         request, conversation, ticket, typed=request.POST.get("text", ""), error=text
     )

@@ -26,6 +26,7 @@ class Job:
     message_id: int | None
     accepted_at: datetime
     request_id: str
+    wants_title: bool
     request: Request = field(repr=False)
 
 
@@ -54,8 +55,14 @@ def claim(worker: str) -> Job | None:
 
 
 def _job(row: Generation) -> Job:
-    history = _history(row) if row.message else titles.prompt(row.conversation)
-    request = Request(model=row.model, messages=tuple(history), **row.parameters)
+    messages = {m.pk: m for m in row.conversation.messages.all()}
+    parent = None
+    if row.message is None:
+        asked = titles.prompt(messages.values())
+    else:
+        parent = messages.get(row.message.parent_id or 0)
+        asked = _history(messages, parent)
+    request = Request(model=row.model, messages=tuple(asked), **row.parameters)
     return Job(
         generation_id=row.pk,
         attempt=row.attempt,
@@ -65,28 +72,27 @@ def _job(row: Generation) -> Job:
         message_id=row.message_id,
         accepted_at=row.created_at,
         request_id=row.request_id,
+        wants_title=parent is not None and titles.wanted(row.conversation, parent),
         request=request,
     )
 
 
-def _history(row: Generation) -> list[dict[str, Any]]:
-    """What the provider is asked: instructions, then the branch up to the message to be written.
+def _history(messages: dict[int, Message], last: Message | None) -> list[dict[str, Any]]:
+    """What the provider is asked: instructions, then the branch that ends with ``last``.
 
     Left out: replies without text, and withheld ones, which nobody has let through. When the whole
     is longer than ``CONTEXT_MAX_CHARS`` the oldest go first; the newest message always stays.
     """
-    rows = {m.pk: m for m in Message.objects.filter(conversation=row.conversation_id)}
     turns: list[dict[str, Any]] = []
     budget = settings.CONTEXT_MAX_CHARS
-    assert row.message is not None
-    current = rows.get(row.message.parent_id or 0)
+    current = last
     while current is not None:
         if current.text and not (current.role == Role.ASSISTANT and current.withheld_at):
             budget -= len(current.text)
             if budget < 0 and turns:
                 break
             turns.append({"role": current.role, "content": current.text})
-        current = rows.get(current.parent_id or 0)
+        current = messages.get(current.parent_id or 0)
     if settings.SYSTEM_PROMPT:
         turns.append({"role": "system", "content": settings.SYSTEM_PROMPT})
     return turns[::-1]

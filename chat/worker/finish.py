@@ -3,18 +3,26 @@
 from django.db import transaction
 from django.utils import timezone
 
+from chat import reconcile, titles
 from chat.engine.errors import ProviderError
 from chat.engine.events import Outcome
 from chat.engine.turn import Turn
 from chat.models import Generation, Message, State, next_revision
+from chat.moderation.base import Result
 from chat.worker.claim import Job
 
 
 def finish(
-    job: Job, turn: Turn, outcome: Outcome, reason: str, error: ProviderError | None
+    job: Job,
+    turn: Turn,
+    outcome: Outcome,
+    reason: str,
+    error: ProviderError | None,
+    results: dict[str, Result] | None,
 ) -> bool:
-    """Move the generation to its terminal state and save the whole reply.
+    """Move the generation to its terminal state, save the whole reply and write its receipt.
 
+    ``results`` are the verdicts that are there already; None leaves the receipt to the sweeper.
     Returns False, and changes nothing, when the claim has been lost.
     """
     with transaction.atomic():
@@ -49,6 +57,10 @@ def finish(
             Message.objects.filter(pk=job.message_id).update(
                 text=reply.text, reasoning=reply.reasoning, revision=revision
             )
+            if results is not None:
+                reconcile.write(job.generation_id, revision, reply.text, results)
+        if outcome == Outcome.COMPLETE and job.wants_title:
+            titles.request(job.conversation_id, job.request.model)
     return True
 
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from django.conf import settings
@@ -22,11 +22,15 @@ from chat.engine.log import Log
 from chat.engine.provider import Provider
 from chat.engine.turn import Deadlines, Turn
 from chat.models import Purpose
+from chat.moderation.base import Result
 from chat.worker.claim import Job, claim
 from chat.worker.finish import finish
 from chat.worker.writer import Writer
 
 logger = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 POLL_S = 5.0  # a wake-up is a hint; this is how long a lost one can go unnoticed
 # Reasons that end a turn as stopped: somebody wanted it so. Any other way is an interruption.
@@ -164,20 +168,21 @@ class Worker:
         return turn.outcome, turn.error
 
     async def _save(self, running: _Running, outcome: Outcome, error: ProviderError | None) -> None:
+        """Moderate, save, and only then close the log: who sees the end finds it in the row."""
         job, turn = running.job, running.turn
-        delay_s = 0.2
-        while True:
-            try:
-                won = await in_database(finish, job, turn, outcome, running.stop_reason, error)
-                break
-            except DatabaseError as failure:
-                # The reply is whole in memory: keep it and try until the database is back.
-                logger.warning("finish_failed", error=type(failure).__name__)
-                await asyncio.sleep(delay_s)
-                delay_s = min(delay_s * 2, 5.0)
-        if not won:
-            logger.warning("claim_lost")
-        self._log.append(job.generation_id, job.attempt, [Ended(outcome)])
+        results: dict[str, Result] | None = None
+        try:
+            results = await reconcile.moderate_at_once(turn.reply.text, self._provider)
+        except Exception:
+            logger.exception("moderation_failed")  # the sweeper comes back to it
+        won = await self._insist(finish, job, turn, outcome, running.stop_reason, error, results)
+        if won:
+            self._log.append(job.generation_id, job.attempt, [Ended(outcome)])
+        else:
+            logger.warning("claim_lost")  # who took it has said so to the pages
+        self._log.drop(job.generation_id)
+        # After the end is in the log: a page that has followed so far needs no second copy.
+        doorbell.ring_conversation(job.conversation_id)
         logger.info(
             "generation_ended",
             outcome=str(outcome),
@@ -186,17 +191,21 @@ class Worker:
             calls=turn.calls,
             characters=turn.reply.characters,
         )
-        # The pages have the end from the log; they are rung when the receipt is there, too.
-        try:
-            await reconcile.reconcile(job.generation_id, self._provider)
-        except Exception:
-            # The sweeper comes back to it; the pages show the reply without a receipt meanwhile.
-            logger.exception("reconcile_failed")
-            doorbell.ring_conversation(job.conversation_id)
-        self._log.drop(job.generation_id)
-        wanted = settings.TITLES and outcome == Outcome.COMPLETE and not self.draining
-        if wanted and await in_database(titles.request, job.conversation_id, job.request.model):
-            self.wake()
+        self.wake()  # a title may have been queued
+        if won and results is not None and reconcile.has_pending(turn.reply.text, results):
+            assert job.message_id is not None
+            await reconcile.moderate_pending(job.message_id, self._provider)
+
+    async def _insist(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do it in the database, however long the database is away: the reply is in memory."""
+        delay_s = 0.2
+        while True:
+            try:
+                return await in_database(call, *args, **kwargs)
+            except DatabaseError as failure:
+                logger.warning("save_failed", error=type(failure).__name__)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, 5.0)
 
     async def _run_title(self, job: Job) -> None:
         try:

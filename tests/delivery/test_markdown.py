@@ -3,7 +3,7 @@
 import pytest
 
 from chat.delivery.markdown import Labels, render
-from chat.delivery.markdown.code import MAX_HIGHLIGHTED
+from chat.delivery.markdown.code import COLOURED, MAX_COLOURED
 from chat.delivery.markdown.render import MAX_INLINE
 from tests.delivery.markdown_page import read, words
 
@@ -96,10 +96,21 @@ def test_highlighting_changes_no_character_of_the_code(language: str, code: str)
     assert "".join(read(html).text).removesuffix("\n") == code + "\n"
 
 
+@pytest.mark.parametrize("language", sorted(COLOURED))
+def test_every_language_that_is_coloured_has_a_class(language: str):
+    assert f'class="highlight language-{language}"' in render(f"```{language}\nx = 1;\n```")
+
+
+@pytest.mark.parametrize("code", ["a\n" * 300, "\n" * 500, "-" * 500, "a " * 300])
+def test_code_that_would_keep_a_highlighter_busy_is_not_highlighted(code: str):
+    assert '<span class="k">' in render("```python\nif x: pass\n```")
+    assert '<span class="k">' not in render(f"```python\nif x: pass\n{code}\n```")
+
+
 def test_long_code_is_not_highlighted():
-    html = render("```python\n" + "if x: pass\n" * (MAX_HIGHLIGHTED // 10) + "```")
+    html = render("```python\n" + "if x: pass\n" * (MAX_COLOURED // 10) + "```")
     assert '<span class="k">' not in html
-    assert html.count("if x: pass") == MAX_HIGHLIGHTED // 10
+    assert html.count("if x: pass") == MAX_COLOURED // 10
 
 
 # Links and images

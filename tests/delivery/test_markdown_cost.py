@@ -7,7 +7,7 @@ import pytest
 from chat.delivery.markdown import MarkdownStream, Text
 from chat.delivery.markdown import render as whole_html
 from chat.delivery.markdown import source as source_module
-from chat.delivery.markdown.code import MAX_HIGHLIGHTED
+from chat.delivery.markdown.code import MAX_COLOURED
 from chat.delivery.markdown.parse import PARSER
 from chat.delivery.markdown.source import MAX_OPEN
 
@@ -121,7 +121,7 @@ def test_code_is_highlighted_once(monkeypatch: pytest.MonkeyPatch):
         "chat.delivery.markdown.code.highlight", lambda code, *_: calls.append(code) or code
     )
     stream = MarkdownStream()
-    text = "```python\n" + "x = 1\n" * 500 + "```\n\nafter\n\n```python\n" + "y\n" * MAX_HIGHLIGHTED
+    text = "```python\n" + "x = 1\n" * 500 + "```\n\nafter\n\n```python\n" + "y;\n" * MAX_COLOURED
     for at in range(0, len(text), 5):
         stream.feed(text[at : at + 5])
     stream.finish()

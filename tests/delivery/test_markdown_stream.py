@@ -51,8 +51,8 @@ def check(pieces: list[str]) -> None:
 def test_any_pieces_of_a_sample_end_in_the_same_page(text: str):
     check([text])
     check(list(text))
-    for seed in range(12):
-        check(cut(text, seed, longest=3 + seed))
+    for seed in range(6):
+        check(cut(text, seed, longest=3 + 2 * seed))
 
 
 @pytest.mark.parametrize("text", [text for text in SAMPLES + HOSTILE if len(text) <= 80])
@@ -61,10 +61,10 @@ def test_a_sample_may_be_cut_anywhere(text: str):
         check([text[:at], text[at:]])
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_samples_one_after_another_end_in_the_same_page(seed: int):
     for joint in ("", "\n", "\n\n"):
-        check(cut(joint.join(SAMPLES[seed::8] + SAMPLES[:seed:3]), seed))
+        check(cut(joint.join(SAMPLES[seed::8] + SAMPLES[seed:30:7]), seed))
 
 
 @given(texts, seeds)
@@ -78,7 +78,7 @@ def test_no_character_upsets_the_stream(text: str, seed: int):
 
 
 @pytest.mark.parametrize("text", SAMPLES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_nothing_is_lost_or_repeated_on_the_way(text: str, seed: int):
     stream = MarkdownStream(NO_WORDS, CARET)
     page = Page(stream)

@@ -70,8 +70,8 @@ async def test_a_refused_clipboard_is_said(server: Server, visit: Visit) -> None
     await chat.ask("Words", reply("Some words."))
     await chat.ended()
     await chat.page.evaluate(
-        """navigator.clipboard.writeText = () =>
-             Promise.reject(new DOMException("no", "NotAllowedError"))"""
+        """() => { navigator.clipboard.writeText = () =>
+             Promise.reject(new DOMException("no", "NotAllowedError")); }"""
     )
     button = chat.reply.get_by_role("button", name="Copy")
     await button.click()

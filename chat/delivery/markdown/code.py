@@ -13,15 +13,14 @@ from chat.delivery.markdown.labels import Labels
 
 # The languages that are highlighted, by the names that models give them. Pygments has ten times as
 # many, and each is a set of regular expressions that hostile code can slow down.
-COLOURED = frozenset(
-    (
-        "bash c c# c++ clojure console cpp cs csharp css dart diff docker dockerfile elixir erlang go"
-        " golang graphql haskell hcl html ini java javascript js json jsx julia kotlin latex lua make"
-        " makefile markdown matlab md nginx objective-c perl php postgresql powershell py python"
-        " python3 r rb rs ruby rust scala scss sh shell sql swift terraform tex toml ts tsx"
-        " typescript xml yaml yml zig zsh"
-    ).split()
-)
+LANGUAGES = """
+    bash c c# c++ clojure console cpp cs csharp css dart diff docker dockerfile elixir erlang go
+    golang graphql haskell hcl html ini java javascript js json jsx julia kotlin latex lua make
+    makefile markdown matlab md nginx objective-c perl php postgresql powershell py python python3
+    r rb rs ruby rust scala scss sh shell sql swift terraform tex toml ts tsx typescript xml yaml
+    yml zig zsh
+"""
+COLOURED = frozenset(LANGUAGES.split())
 
 # Characters. Many of Pygments' expressions take time that grows with the square of the length
 # when nothing ends them: 4,000 characters of "a\n" kept its C# lexer busy for five seconds. So long

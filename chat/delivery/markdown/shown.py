@@ -2,6 +2,8 @@
 
 from html import escape
 
+from markdown_it.common.utils import MD_TRIM_CHARS
+
 from chat.delivery.markdown.ops import Close, Reset, Tail, Text
 
 
@@ -44,7 +46,7 @@ class Shown:
         self._appended = []
         if not self.in_code:
             # Rendering drops the space at the end of a line; the next word must not lose it.
-            self._before += source[len(source.rstrip()) :] if before else ""
+            self._before += source[len(source.rstrip(MD_TRIM_CHARS)) :] if before else ""
         elif not source.endswith("\n"):
             # An indented code block ends with a line end that has not been written yet.
             self._before = self._before.removesuffix("\n")

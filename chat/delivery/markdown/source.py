@@ -7,25 +7,24 @@ from html import escape
 from typing import Any
 
 from markdown_it.common.utils import MD_TRIM_CHARS, mdTrim
-from markdown_it.rules_block.table import escapedSplit
-from markdown_it.token import Token
 
 from chat.delivery.markdown.labels import Labels
-from chat.delivery.markdown.lines import fence_end
 from chat.delivery.markdown.parse import Block, References, parse_blocks
 from chat.delivery.markdown.render import Inline, Rendering, render_uncached
 from chat.delivery.markdown.sanitize import sanitize
+from chat.delivery.markdown.unfinished import (
+    ENDED_BY_BLANK_LINE,
+    insertion_point,
+    is_closed,
+    last_paragraph,
+    trim_open_row,
+)
 
 BLANK_LINES = re.compile(r"(?:[ \t]*\n)*")
-
-BLOCK_END = re.compile(r"</(?:p|li|ul|ol|blockquote|t[dhr]|thead|tbody|table|h[3-6]|div|pre)>\s*")
 
 # Characters. Longer open blocks are not rendered again before they close, as that would hold an
 # event loop up for tens of milliseconds each time.
 MAX_OPEN = 64_000
-
-# What a blank line ends; lists and indented code go on behind it.
-ENDED_BY_BLANK_LINE = frozenset({"paragraph_open", "blockquote_open", "table_open", "heading_open"})
 
 
 @dataclass(slots=True)
@@ -114,7 +113,7 @@ class Source:
         text = whole[: len(whole) - held]
         blocks = self._parse(text)
         count = len(blocks)
-        if blocks and not _is_closed(blocks[-1], text):
+        if blocks and not is_closed(blocks[-1], text):
             count -= 1
         html = ""
         rest = text
@@ -164,7 +163,7 @@ class Source:
             before, after = self._paragraph.before + inline, self._paragraph.after
         else:
             if self.kind == "table_open":
-                _trim_open_row(self._open[-1], self.open_text)
+                trim_open_row(self._open[-1], self.open_text)
             html = sanitize(rendering.html(self._open))
             at = insertion_point(html)
             before, after = html[:at], html[at:]
@@ -179,7 +178,7 @@ class Source:
         """The paragraph that the text is in, if it is in one, so that it can ``grow``."""
         if self.open_text.endswith("\n") or self._definition:
             return None
-        token = _last_paragraph(self._open)
+        token = last_paragraph(self._open)
         if token is None or not before.endswith(inline := sanitize(inline)):
             return None
         line = token.content.rsplit("\n", 1)[-1]
@@ -229,64 +228,3 @@ class Source:
     def _usable(self, references: References) -> dict[str, Inline]:
         """Inline content is known only as it looks without link definitions."""
         return {} if references else self._known
-
-
-def _last_paragraph(blocks: list[Block]) -> Token | None:
-    """The content of the paragraph that ``blocks`` end with, if they end with one."""
-    if not blocks or blocks[-1].literal is not None:
-        return None
-    tokens = blocks[-1].tokens
-    index = len(tokens) - 1
-    while index > 0 and tokens[index].nesting < 0:
-        index -= 1
-    is_paragraph = tokens[index].type == "inline" and tokens[index - 1].type == "paragraph_open"
-    return tokens[index] if is_paragraph else None
-
-
-def _is_closed(block: Block, text: str) -> bool:
-    """Whether the last block of ``text`` can no longer change. Only whole lines count."""
-    whole_lines = text.count("\n")
-    if block.end > whole_lines:
-        return False
-    lines = text.split("\n")[block.first : block.end]
-    if block.kind == "fence":
-        # The parser ends a fence at the first line that closes it, or else with the text.
-        end = fence_end(block.tokens[0].markup)
-        return len(lines) > 1 and end.fullmatch(lines[-1]) is not None
-    if block.kind == "hr":
-        return True
-    if block.kind == "heading_open" and "|" not in lines[0]:
-        return (
-            True  # with a "|", markdown-it takes it for a table's head if a delimiter row follows
-        )
-    return block.kind in ENDED_BY_BLANK_LINE and block.end < whole_lines
-
-
-def _trim_open_row(block: Block, text: str) -> None:
-    """Drop the cells of a table's last row that its line, still being written, has not come to.
-
-    The parser fills a short row up, and the caret would stand in the last cell.
-    """
-    tokens = block.tokens
-    if text.endswith("\n") or tokens[-2].type != "tbody_close":
-        return
-    cells = escapedSplit(mdTrim(text[text.rfind("\n") + 1 :]))
-    begun = len(cells) - (cells[0] == "")
-    columns = sum(token.type == "th_open" for token in tokens)
-    end = len(tokens) - 3  # where the row ends; each cell before it is three tokens
-    del tokens[end - 3 * max(0, columns - max(1, begun)) : end]
-
-
-def insertion_point(html: str) -> int:
-    """Where appended text belongs: before the block-level end tags that ``html`` ends with.
-
-    Not inside an inline element that has just ended: text after bold text is not bold.
-    """
-    position = len(html)
-    while True:
-        start = html.rfind("<", 0, position)
-        if start < 0 or not BLOCK_END.fullmatch(html, start, position):
-            return position
-        position = start
-        if html.startswith("</pre>", start) and html.endswith("</code>", 0, start):
-            return start - len("</code>")

@@ -3,7 +3,6 @@
 from typing import Any
 
 from daphne.server import Server
-
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
