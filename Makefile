@@ -38,7 +38,7 @@ check: .venv/base .venv/model .venv/dev node_modules/axe-core/axe.min.js $(VENDO
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/djlint --check --lint templates
+	$(BIN)/djlint --lint --quiet templates
 	$(BIN)/python -m pytest $(ARGS)
 
 format: .venv/base .venv/dev

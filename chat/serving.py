@@ -61,30 +61,29 @@ class Serving:
         self._stopping = False
         self._exit_code = 0
         self._hurry: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # None until the port is bound
         self._task: asyncio.Task[None] | None = None
 
     def run(self) -> int:
         """Serve until told to stop; returns the exit code."""
         self._server.run()
         close_pool()
+        if self._loop is None:
+            self._say(f"Cannot listen on {self.host}:{self.port}: is something there already?")
+            return 1
         return self._exit_code
 
     def _ready(self) -> None:
         from daphne.server import twisted_loop
 
-        self._loop: asyncio.AbstractEventLoop = twisted_loop
-        self._loop.call_soon(self._begin)
+        self._loop = twisted_loop
+        twisted_loop.call_soon(self._begin, twisted_loop)
 
-    def _begin(self) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._signalled, number)
-        if not self._server.listening_addresses:
-            self._exit_code = 1
-            self._say(f"Cannot listen on {self.host}:{self.port}: is something there already?")
-            self._stop_reactor()
-            return
+            loop.add_signal_handler(number, self._signalled, number, loop)
         services.ensure_started()
-        self._task = self._loop.create_task(self._announce())
+        self._task = loop.create_task(self._announce())
 
     async def _announce(self) -> None:
         host = self.host if self.host not in {"0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104
@@ -99,7 +98,7 @@ class Serving:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         logger.info("serving", address=address, pid=os.getpid())
 
-    def _signalled(self, number: int) -> None:
+    def _signalled(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
         if self._stopping:
             if self._hurry is not None:
                 self._hurry.set()
@@ -107,14 +106,14 @@ class Serving:
         self._stopping = True
         self._hurry = asyncio.Event()
         logger.info("stopping", signal=signal.Signals(number).name)
-        self._task = self._loop.create_task(self._shut_down())
+        self._task = loop.create_task(self._shut_down(loop))
 
-    async def _shut_down(self) -> None:
+    async def _shut_down(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             current = services.current()
             if current is not None:
                 current.draining.set()
-            await asyncio.gather(*(self._stop_listening()))
+            await asyncio.gather(*self._stop_listening(loop))
             await consumers.close_all()
             drain = asyncio.create_task(services.shut_down(settings.DRAIN_TIMEOUT))
             assert self._hurry is not None
@@ -132,17 +131,17 @@ class Serving:
             self._exit_code = 1
         finally:
             logger.info("stopped")
-            self._stop_reactor()
+            self._stop_reactor(loop)
 
-    def _stop_listening(self) -> list[Any]:
+    def _stop_listening(self, loop: asyncio.AbstractEventLoop) -> list[Any]:
         ports = [listener.result for listener in self._server.listeners if listener.called]
         stops = [port.stopListening() for port in ports if hasattr(port, "stopListening")]
-        return [stop.asFuture(self._loop) for stop in stops if stop is not None]
+        return [stop.asFuture(loop) for stop in stops if stop is not None]
 
-    def _stop_reactor(self) -> None:
+    def _stop_reactor(self, loop: asyncio.AbstractEventLoop) -> None:
         from twisted.internet import reactor
 
         # An application that has no task yet would make Daphne's own clean-up raise KeyError.
         for details in self._server.connections.values():
-            details.setdefault("application_instance", self._loop.create_future())
+            details.setdefault("application_instance", loop.create_future())
         reactor.stop()

@@ -95,8 +95,11 @@ def receipt_facts(receipt: Receipt) -> list[Fact]:
 
 
 def parameters(generation: Generation) -> str:
-    """``temperature 0.7, top_p 1``: each as JSON, for what a stranger sent may be anything."""
+    """``temperature 0.7, top_p 1``: each as JSON, for what a stranger sent may be anything.
+
+    Sorted: PostgreSQL does not keep the order of a JSON object's keys.
+    """
     given = generation.parameters
     if not isinstance(given, dict):
         return json.dumps(given, ensure_ascii=False)
-    return ", ".join(f"{k} {json.dumps(v, ensure_ascii=False)}" for k, v in given.items())
+    return ", ".join(f"{k} {json.dumps(v, ensure_ascii=False)}" for k, v in sorted(given.items()))

@@ -161,8 +161,12 @@ class ConversationConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 async def close_all() -> None:
     """Tell every page that the server restarts; they come back by themselves."""
     for consumer in list(_open):
-        await consumer._end()
-        await consumer.close(RESTART)
+        try:
+            await consumer._end()
+            await consumer.close(RESTART)
+        except Exception:
+            # One page that cannot be told must not keep the others from being told.
+            logger.exception("close_failed")
 
 
 def _cursor(value: Any) -> int:

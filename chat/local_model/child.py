@@ -104,8 +104,8 @@ def serve(api_key: str) -> Any:
     # The model card's own values; at llama.cpp's 0.8 the answers are nonsense.
     params.sampling.temp = 0.2
     params.sampling.top_p = 0.9
-    # Alone, those end a third of the replies in a loop ("a gentle rain, a gentle rain, …"). These
-    # two ended all loops of a dozen questions; a repeat penalty did too, and spoilt the answers.
+    # Alone, those end a third of the replies in a loop ("a gentle rain, a gentle rain, …"). With
+    # these two none of a dozen replies did; a repeat penalty spoils the answers.
     params.sampling.penalty_freq = 0.1
     params.sampling.penalty_last_n = 128
     params.sampling.dry_multiplier = 0.8

@@ -84,8 +84,8 @@ class ChildProcess:
         except (TimeoutError, OSError, aiohttp.ClientError):
             return False
 
-    async def lives_for(self, seconds: float) -> None:
-        """Wait that long.
+    async def lives(self, seconds: float | None = None) -> None:
+        """Wait that long, or for as long as it lives.
 
         Raises:
             Died: as soon as it does.

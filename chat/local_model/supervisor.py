@@ -2,6 +2,9 @@
 
 A child that dies is replaced after 0.5 s, then 1, 2, 4 … up to 30 s; one that was well for a
 minute starts that over. Each child listens on a port of its own choice and has its own key.
+
+One that is ready is not asked again: when every HTTP thread waits for a slot it would seem dead,
+and a model that hangs says 200 all the same. The engine's timeouts see what matters.
 """
 
 import asyncio
@@ -34,15 +37,9 @@ class Pace:
 
     load_s: float = 120.0  # 1 s on a quiet machine; a busy one with a cold disk takes many times
     poll_s: float = 0.1
-    watch_s: float = 15.0  # between two looks at a model that is ready
     restart_s: float = 0.5
     restart_max_s: float = 30.0
     well_s: float = 60.0
-
-
-# Looks in a row without an answer until the child counts as hung: a minute and more, with the
-# time that each look waits.
-MISSES = 4
 
 
 class LocalModel:
@@ -127,7 +124,7 @@ class LocalModel:
                     ready_since = loop.time()
                     self._enter(ModelState.READY, "The local model is ready.")
                     logger.info("local_model_ready", pid=self._child.pid)
-                    await self._watch(self._child, http)
+                    await self._child.lives()
                 except CannotRun as error:
                     logger.error("local_model_cannot_run", reason=str(error))
                     self._hopeless = True
@@ -158,14 +155,7 @@ class LocalModel:
         async with asyncio.timeout(self._pace.load_s):
             await child.until_loaded()
             while not await child.healthy(http):
-                await child.lives_for(self._pace.poll_s)
-
-    async def _watch(self, child: ChildProcess, http: aiohttp.ClientSession) -> None:
-        misses = 0
-        while misses < MISSES:
-            await child.lives_for(self._pace.watch_s)
-            misses = 0 if await child.healthy(http) else misses + 1
-        raise Died("it stopped answering")
+                await child.lives(self._pace.poll_s)
 
     def _enter(self, state: ModelState, message: str) -> None:
         if (state, message) == (self.state, self.message):

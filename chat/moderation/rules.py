@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from .fold import fold
+from chat.moderation.fold import fold
 
 TERMS = Path(__file__).with_name("terms.txt")
 _WORD = re.compile(r"[^\W\d_]{2,}")

@@ -18,9 +18,12 @@ export function watchMenus() {
   const open = () => document.querySelector("details.menu[open]");
   document.addEventListener("click", (event) => {
     const menu = open();
-    if (menu && (!menu.contains(event.target) || event.target.closest(".menu-items"))) {
-      menu.open = false;
-    }
+    if (!menu) return;
+    const chosen = menu.contains(event.target) && event.target.closest(".menu-items");
+    if (!chosen && menu.contains(event.target)) return;
+    menu.open = false;
+    // Before a dialog opens: it gives the focus back to where it was.
+    if (chosen) menu.querySelector("summary").focus();
   });
   document.addEventListener("keydown", (event) => {
     const menu = open();
@@ -44,23 +47,30 @@ function place(menu) {
   items.style.top = `${below ? at.bottom : at.top - items.offsetHeight}px`;
 }
 
-/** On a narrow screen the sidebar is a drawer. */
+/** On a narrow screen the sidebar is a drawer, and what lies behind it out of reach. */
 export function watchSidebar(sidebar, opener, closer) {
+  const behind = [...sidebar.parentElement.children].filter(
+    (other) => other !== sidebar && !other.matches("dialog"),
+  );
+  const isOpen = () => sidebar.classList.contains("is-open");
   const show = (shown) => {
     sidebar.classList.toggle("is-open", shown);
+    for (const other of behind) other.inert = shown;
     opener.setAttribute("aria-expanded", String(shown));
     (shown ? closer : opener).focus();
   };
   opener.addEventListener("click", () => show(true));
   closer.addEventListener("click", () => show(false));
   document.addEventListener("click", (event) => {
-    if (!sidebar.classList.contains("is-open")) return;
-    if (!sidebar.contains(event.target) && !opener.contains(event.target)) show(false);
+    if (isOpen() && !sidebar.contains(event.target) && !opener.contains(event.target)) show(false);
   });
-  sidebar.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && sidebar.classList.contains("is-open") && !event.defaultPrevented) {
-      event.preventDefault();
-      show(false);
-    }
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !isOpen() || event.defaultPrevented) return;
+    event.preventDefault();
+    show(false);
+  });
+  // A tablet that is turned: there is room for both again.
+  window.matchMedia("(min-width: 48.0625rem)").addEventListener("change", (event) => {
+    if (event.matches && isOpen()) show(false);
   });
 }

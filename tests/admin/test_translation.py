@@ -15,7 +15,7 @@ DATA = re.compile(
     r"ada(@example\.org)?|Parley|root|Why tides lag|Why do tides lag the moon\?|Because.*|basins|"
     r"resonate\.|lag|python|And neap tides\?|A rude answer\.|Think of the sea bed\.|429 slow down|"
     r"small-1|big-2|title-model|rate_limited|local|openai|rules 1.*|harassment|violence|hate|"
-    r"temperature 0\.7.*|[0-9a-f-]{12,}|UTC|[\d :.-]+UTC|"
+    r"max_tokens 512, temperature 0\.7|[0-9a-f-]{12,}|UTC|[\d :.-]+UTC|"
     r"```.*|lag = 1|SHA-256|[0-9a-f]{12}…|harassment 0\.91|hate 0\.75",
     re.DOTALL,
 )

@@ -26,7 +26,8 @@ ARGUMENTS = [
 # reply that gets to run says so by this name.
 TELLTALES = """
 addEventListener("securitypolicyviolation", (event) =>
-  console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`), true);
+  console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI} at ` +
+    `${event.sourceFile}:${event.lineNumber}`), true);
 Object.defineProperty(window, "__pwned", { set() { console.error("a hostile script has run"); } });
 """
 

@@ -18,14 +18,14 @@ from .test_moderation import FLAGGED
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-async def is_clean(page: Page, widths: str = "wide narrow") -> None:
+async def is_clean(page: Page, widths: str = "wide narrow", *without: str) -> None:
     """At both widths and in both themes; and the page itself never scrolls sideways."""
     found = []
     for width in widths.split():
         await page.set_viewport_size(WIDTHS[width])
         for scheme in SCHEMES:
             await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            found += [{"at": f"{width}, {scheme}", **v} for v in await violations(page)]
+            found += [{"at": f"{width}, {scheme}", **v} for v in await violations(page, without)]
         assert await page.evaluate(OVERFLOW) <= 0, f"scrolls sideways at {width}"
     assert not found, json.dumps(found, indent=1)
 
@@ -131,7 +131,8 @@ async def test_the_drawer_of_a_narrow_page(server: Server, visit: Visit) -> None
     await chat.ended()
     await chat.page.get_by_role("button", name="Conversations").click()
     await expect(chat.new).to_be_visible()
-    await is_clean(chat.page, "narrow")
+    # What lies behind is out of reach, as behind a dialog.
+    await is_clean(chat.page, "narrow", "landmark-one-main", "page-has-heading-one")
 
 
 async def test_a_transcript_in_the_administration(server: Server, visit: Visit) -> None:

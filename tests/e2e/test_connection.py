@@ -17,7 +17,7 @@ from .server import Server
 
 LOST = "Connection lost, reconnecting…"
 # What a browser writes to the console when nobody listens.
-REFUSED = (r"WebSocket connection to", r"ERR_CONNECTION_REFUSED", r"htmx:ws:error")
+REFUSED = ("WebSocket connection to", "ERR_CONNECTION_REFUSED", "htmx:ws:error", "Failed to fetch")
 TWO_PARTS = Script(
     Text("The first "), Gate("rest"), Text("and the last."), Finish(), Usage(), Done()
 )

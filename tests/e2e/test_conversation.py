@@ -13,7 +13,7 @@ from .server import Person, Server
 
 # Every kind of block that a reply may have; what is shown of it must be the same twice.
 MARKDOWN = """\
-## Tides
+# Tides
 
 The moon *pulls*, the **sea** follows: `lag = 50 min`. See <https://example.org/tides>.
 

@@ -85,8 +85,8 @@ async def test_tab_reaches_everything_in_the_order_of_the_page(chat: Chat) -> No
 
 
 async def test_the_skip_link_leads_to_the_message_box(chat: Chat) -> None:
-    await chat.page.evaluate("document.activeElement.blur()")
-    await chat.page.keyboard.press("Tab")
+    await chat.page.get_by_role("link", name="Parley").focus()
+    await chat.page.keyboard.press("Shift+Tab")
     await expect(chat.page.get_by_role("link", name="Skip to the message box")).to_be_focused()
     await chat.page.keyboard.press("Enter")
     await expect(chat.box).to_be_focused()

@@ -29,8 +29,7 @@ class Health(http.server.BaseHTTPRequestHandler):
         global asked
         asked += 1
         slow = behaviour == "slow" and asked <= 3
-        sick = behaviour == "falls_ill_once" and starts == 1 and asked > 1
-        self.send_response(503 if slow or sick else 200)
+        self.send_response(503 if slow else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
