@@ -24,6 +24,11 @@ from chat.worker import Worker
 logger = structlog.get_logger()
 
 SWEEP_EVERY_S = 10.0
+# llama.cpp's server closes the connection after a streamed reply although it promises to keep it:
+# every second request on a kept one fails. And without progress reports it notices that the client
+# left only when the first token comes, which for a long prompt is minutes later.
+CLOSE = (("Connection", "close"),)
+PROGRESS = (("return_progress", True),)
 MODELS_RETRY_S = 5.0
 MODELS_REFRESH_S = 600.0
 
@@ -84,7 +89,12 @@ class Services:
 
     def _endpoint(self) -> Endpoint:
         if self.local_model is not None:
-            return Endpoint(self.local_model.base_url or "", self.local_model.api_key or "")
+            return Endpoint(
+                self.local_model.base_url or "",
+                self.local_model.api_key or "",
+                headers=CLOSE,
+                stream_parameters=PROGRESS,
+            )
         return Endpoint(settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY)
 
     async def _model_ready(self) -> None:

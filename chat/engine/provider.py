@@ -43,6 +43,8 @@ class Endpoint:
 
     base_url: str
     api_key: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = ()  # with every request
+    stream_parameters: tuple[tuple[str, Any], ...] = ()  # in the body of a streamed one
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Provider:
         """
         endpoint = self._endpoint()
         body = self.dialect(request.model).body(request, stream=True)
+        body |= dict(endpoint.stream_parameters)
         with _translated(endpoint, body):
             stream = await self._client(endpoint).post(
                 "/chat/completions",
@@ -189,6 +192,7 @@ class Provider:
                 api_key=endpoint.api_key or "none",
                 http_client=self._http,
                 max_retries=0,
+                default_headers=dict(endpoint.headers),
                 timeout=openai.Timeout(None, connect=CONNECT_S),
             )
             self._made = (endpoint, client)

@@ -1,0 +1,110 @@
+"""The pictures in docs/: `python -m tests.e2e.screenshots docs/images`.
+
+A server, a fake provider and Chromium, as in the tests; the conversations are streamed for real.
+"""
+
+import argparse
+import asyncio
+import tempfile
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from tests.fake_provider import FakeProvider, reply
+
+from . import samples
+from .axe import WIDTHS
+from .browser import find_chromium, launch
+from .chat import PATIENCE_S, Answers, Chat
+from .server import Person, Server, prepare
+
+SCALE = 2  # device pixels: sharp on the screens that people read READMEs on
+STILL = "document.documentElement.getAnimations({ subtree: true }).forEach((a) => a.cancel())"
+
+
+class Studio:
+    """Opens pages in a given light."""
+
+    def __init__(self, browser: Browser, server: Server, answers: Answers) -> None:
+        self._browser, self._server, self._answers = browser, server, answers
+
+    async def page(self, who: Person | None, width: str, scheme: str) -> Chat:
+        context = await self._browser.new_context(
+            base_url=self._server.url,
+            viewport=WIDTHS[width],
+            color_scheme=scheme,
+            device_scale_factor=SCALE,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(PATIENCE_S * 1000)
+        if who is not None:
+            await context.add_cookies(
+                [{"name": "sessionid", "value": who.session, "url": self._server.url}]
+            )
+        return Chat(
+            await context.new_page(), self._server, who or self._server.administrator, self._answers
+        )
+
+
+async def take(page: Page, target: Path) -> None:
+    await page.mouse.move(0, 0)
+    await page.evaluate(STILL)
+    await page.screenshot(path=target)
+    print(target)
+
+
+async def have(chat: Chat, sample: samples.Sample, rate: float = 0.0) -> None:
+    """Have this conversation, up to the title that the model gives it."""
+    chat.provider.title = sample.title
+    script = reply(sample.answer, reasoning=sample.reasoning, rate=rate)
+    await chat.open()
+    await chat.ask(sample.question, script)
+    await chat.reconciled()
+    await expect(chat.sidebar.get_by_role("link", name=sample.title)).to_be_visible()
+
+
+async def shoot(studio: Studio, server: Server, into: Path) -> None:
+    ada = server.administrator
+    wide = await studio.page(ada, "wide", "light")
+    for sample in reversed(samples.OTHERS):
+        await have(wide, sample)
+    await have(wide, samples.SLOW_QUERY, rate=70)
+    path = wide.path
+    await wide.reload()  # as it looks to who comes back: nothing has the focus
+    await take(wide.page, into / "conversation-light.png")
+    await wide.page.goto(f"/admin/chat/conversation/{path.split('/')[2]}/change/")
+    await take(wide.page, into / "admin-transcript.png")
+    dark = await studio.page(ada, "wide", "dark")
+    await dark.open(path)
+    await take(dark.page, into / "conversation-dark.png")
+    narrow = await studio.page(ada, "narrow", "light")
+    await narrow.open(path)
+    await take(narrow.page, into / "conversation-narrow.png")
+    stranger = await studio.page(None, "wide", "light")
+    await stranger.page.goto("/accounts/login/")
+    await take(stranger.page, into / "sign-in.png")
+
+
+async def main(into: Path) -> None:
+    path = find_chromium()
+    if path is None:
+        raise SystemExit("The pictures need a browser: the Debian package chromium.")
+    expect.set_options(timeout=PATIENCE_S * 1000)
+    into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home, FakeProvider() as provider:
+        prepared = prepare(Path(home) / "prepared", people=1)
+        server = Server(prepared, Path(home) / "server", provider.base_url, CHAT_MODELS="gpt-5.2")
+        server.start()
+        try:
+            async with async_playwright() as playwright:
+                browser = await launch(playwright, path)
+                await shoot(Studio(browser, server, Answers(provider)), server, into)
+                await browser.close()
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.screenshots", description=__doc__)
+    parser.add_argument("into", type=Path, help="the directory to write them to")
+    asyncio.run(main(parser.parse_args().into))
