@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from chat import access
 from chat.delivery.frames import Fragment
 from chat.delivery.page import (
+    conversations_of,
     ended_status,
     list_html,
     message_context,
@@ -115,16 +116,13 @@ def _note(message: Message, changes: Changes) -> None:
 
 def load_list(user_id: int, conversation_id: UUID) -> list[Fragment]:
     """The sidebar's list, and the title of the page's own conversation."""
-    fragments = [Fragment("#conversations", "innerMorph", list_html(user_id, conversation_id))]
-    title = (
-        Conversation.objects.present()
-        .filter(pk=conversation_id, owner=user_id)
-        .values_list("title", flat=True)
-        .first()
-    )
-    if title is not None:
-        heading = render_to_string("chat/_title.html", {"title": title})
-        fragments.append(Fragment("#title", "innerHTML", heading))
+    listed = conversations_of(user_id)
+    content = list_html(listed, conversation_id)
+    fragments = [Fragment("#conversations", "innerMorph", content)]
+    for conversation in listed:
+        if conversation.pk == conversation_id:
+            heading = render_to_string("chat/_title.html", {"title": conversation.title})
+            fragments.append(Fragment("#title", "innerHTML", heading))
     return fragments
 
 

@@ -1,7 +1,9 @@
 """A stored conversation → HTML: the context that the page and every live fragment share."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -30,7 +32,8 @@ def message_context(message: Message) -> dict[str, Any]:
         "state": generation.state,
         "active": generation.is_active,
         "withheld": message.withheld_at is not None,
-        "body": _body(message, generation),
+        # Called only by the template that shows it: a foot alone needs no markdown.
+        "body": partial(_body, message, generation),
         "reasoning": message.reasoning,
         "message_id": message.pk,
         "live": generation.is_active,
@@ -143,8 +146,7 @@ def conversations_of(user_id: int) -> list[Conversation]:
     return list(mine.only("id", "title", "active_at").order_by("-active_at")[:LIST_LENGTH])
 
 
-def list_html(user_id: int, current: Any) -> str:
+def list_html(conversations: list[Conversation], current: UUID) -> str:
     return render_to_string(
-        "chat/_conversations.html",
-        {"conversations": conversations_of(user_id), "current": current},
+        "chat/_conversations.html", {"conversations": conversations, "current": current}
     )
