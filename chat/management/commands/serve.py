@@ -23,5 +23,9 @@ class Command(BaseCommand):
         if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("Static files are not collected: run manage.py collectstatic first.")
         direct_socket.install()
-        serving = Serving(Server, options["host"], options["port"], self.stdout.write)
+        serving = Serving(Server, options["host"], options["port"], self._say)
         raise SystemExit(serving.run())
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()  # into a pipe or a file, too, when it is said
