@@ -5,7 +5,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# No deadline: how long an example takes is the machine's business. The same examples on every CI
+# run, new ones on every other.
+hypothesis.settings.register_profile(
+    "parley", deadline=None, derandomize=os.environ.get("CI") == "true", print_blob=True
+)
+hypothesis.settings.load_profile("parley")
 
 OURS = (
     "ALLOWED_HOSTS",

@@ -53,8 +53,8 @@ export class Composer {
     if (event.target !== this.form) return;
     const status = event.detail.ctx.response.status;
     // An answer of ours says why and replaces these words.
-    if (status >= 500) this.lost();
-    else if (status >= 400) this.error.textContent = this.form.dataset.stale;
+    if (status === 403 || status === 404) this.error.textContent = this.form.dataset.stale;
+    else if (status >= 400) this.lost();
     if (status !== 200) return;
     this.unsure = null;
     // What was typed while the request was under way stays.

@@ -66,6 +66,7 @@ export function watchSidebar(sidebar, opener, closer) {
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !isOpen() || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return; // it lies above and goes first
     event.preventDefault();
     show(false);
   });

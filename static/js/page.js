@@ -29,7 +29,7 @@ new MutationObserver(() => {
 }).observe($("title"), { childList: true, characterData: true, subtree: true });
 
 document.addEventListener("keydown", (event) => {
-  if (event.defaultPrevented) return;
+  if (event.defaultPrevented || event.isComposing) return;
   const shortcut = event.ctrlKey || event.metaKey;
   if (event.key === "Escape" && isActive() && !$("dialog").open) {
     $("stop").click();

@@ -35,6 +35,7 @@ SAMPLES = [
     "- [ ] to do\n- [x] done\n- [X] done too\n- [y] neither\n  - [ ] nested\n",
     "- a\n\n\n- b\n\n\n\ntext",
     "-\n-\n- x\n",
+    "- lazy\n12.5 GB of it\n\n* lazy\n123) x\n",
     "- a\n-b\n1.5 GB is no list\n2024. A year\n1986\\. A great season",
     "text\n- list interrupts\n2. this does not\n1. this does",
     "- item\n\n      code in item\n\n- next",
@@ -63,6 +64,8 @@ SAMPLES = [
     "text before\n| h |\n|---|\n| c |\n> quote ends it",
     "### head | line\n|---|---|\n| a | b |\n",
     "| not | a table\n|--\n\n| a |\n| b |",
+    "### head | line\n:-:|:--\n| a | b |\n",
+    "| a | b |\n|---|---|\n| c | d |\n\u2028| e | f |\n",
     "- | in | list |\n  |---|---|\n  | a | b |\n",
     # Links and images
     "[text](https://example.com/a_b_c?x=1&y=2#z) and [titled](http://a.b 'title').",
@@ -76,6 +79,7 @@ SAMPLES = [
     "[early]: http://early.example\n\nUse [early] and [Early][] here.\n\nAnd [early].",
     "[a]: http://x.y\n[b]:\nhttp://z.w\n'title'\n\n[a] [b]\n\n> [c]: http://q.r\n\n[c]",
     "[a]: http://x.y garbage\n\n[a]: <http://x.y>\n\n[a]: http://second.wins\n[a]",
+    "- [a] and [b]\n- b\n\n  [a]: http://x.y\n- c\n",
     "[not closed](http://x.y and [nested [brackets]](http://a.b) ![img](http://a.b",
     # HTML stays text
     "<div>\n\n**bold** <b>x</b>\n\n</div>\n<!-- comment -->\n<script>alert(1)</script>",

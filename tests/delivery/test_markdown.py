@@ -4,6 +4,7 @@ import pytest
 
 from chat.delivery.markdown import Labels, render
 from chat.delivery.markdown.code import COLOURED, MAX_COLOURED
+from chat.delivery.markdown.links import destination
 from chat.delivery.markdown.render import MAX_INLINE
 from tests.delivery.markdown_page import read, words
 
@@ -94,6 +95,10 @@ def test_an_unknown_language_is_shown_but_makes_no_class():
 def test_highlighting_changes_no_character_of_the_code(language: str, code: str):
     html = render(f"~~~{language}\n{code}\n~~~")
     assert "".join(read(html).text).removesuffix("\n") == code + "\n"
+
+
+def test_code_that_breaks_off_gets_no_line_end():
+    assert "".join(read(render("```python\nx = 1")).text).removesuffix("\n") == "x = 1"
 
 
 @pytest.mark.parametrize("language", sorted(COLOURED))
@@ -195,6 +200,31 @@ def test_what_only_looks_like_an_address_in_brackets_stays_text():
 )
 def test_only_explicit_web_and_mail_addresses_become_links(text: str):
     assert "<a " not in render(text)
+
+
+def test_an_endless_address_stays_text():
+    assert "<a " not in render("https://a.example/" + "x" * 3_000)
+
+
+@pytest.mark.parametrize(
+    ("href", "shown"),
+    [
+        ("http://a.b", "a.b"),
+        ("HTTPS://user@A.b:8080/?@c.d", "a.b"),
+        ("http://user:x@y@a.b#@c.d", "a.b"),
+        ("mailto:me@a.b?cc=you@c.d", "me@a.b"),
+        ("http://a.b\\@c.d", None),
+        ("http://a.b/\t", None),
+        ("http://a b", None),
+        ("http://é.b", None),
+        ("http://", None),
+        ("mailto:", None),
+        ("javascript:http://a.b", None),
+        (" http://a.b", None),
+    ],
+)
+def test_a_target_is_shown_as_a_browser_reads_it(href: str, shown: str | None):
+    assert destination(href) == shown
 
 
 def test_an_address_with_underscores_stays_whole():

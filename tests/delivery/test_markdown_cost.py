@@ -135,6 +135,16 @@ def test_a_very_long_open_block_is_appended_to_but_not_rendered_again():
         assert all(isinstance(op, Text) for op in stream.feed("- more\n"))
 
 
+def test_a_very_long_line_is_appended_to_but_not_rendered_again(work: Work):
+    stream = MarkdownStream(caret="^")
+    for _ in range(2 * MAX_OPEN // 700):
+        stream.feed("word **bold** " * 50)
+    work.blocks = work.inline = 0
+    for _ in range(5_000):
+        assert all(isinstance(op, Text) for op in stream.feed("*more* `words` "))
+    assert work.blocks == work.inline == 0
+
+
 def test_text_behind_a_very_long_block_is_rendered_again():
     stream = MarkdownStream(caret="^")
     stream.feed("- item\n" * (MAX_OPEN // 7 + 1000))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.delivery.markdown import Close, MarkdownStream, Reset, Tail, Text, render
+from chat.delivery.markdown.lines import is_settled
 from tests.delivery.markdown_page import (
     CARET,
     NO_WORDS,
@@ -173,6 +174,80 @@ def test_the_start_of_a_line_waits_until_it_shows_what_it_is():
         Close("<p>One.</p>\n"),
         Tail("<ul>\n<li>item^</li>\n</ul>\n"),
     ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        " ",
+        ">",
+        "- ",
+        "12",
+        "12.",
+        "1. ",
+        "- [",
+        "[x",
+        "- [x",
+        "[ ] ",
+        "#",
+        "##",
+        "=",
+        "--",
+        "* *",
+        "|",
+        ":",
+        "|:-:|",
+        "``",
+        "```py",
+        "> ```a b",
+        "~~~ a ~",
+        "\u2028",
+        "1. - > ",
+    ],
+)
+def test_a_line_is_open_while_it_may_become_something_else(line: str):
+    assert not is_settled(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a",
+        "- a",
+        "> a",
+        "12 ",
+        "1.5",
+        "1234567890",
+        "[xy",
+        "[link",
+        "- [x] a",
+        "# a",
+        "**b",
+        "= a",
+        "| a",
+        "`a",
+        "``a",
+        "```a`",
+        "~~a",
+        "é",
+        "“",
+        "(",
+        "1) é",
+    ],
+)
+def test_a_line_is_settled_when_it_cannot(line: str):
+    assert is_settled(line)
+
+
+def test_a_definition_shows_as_text_until_its_line_ends():
+    stream = MarkdownStream(caret="^")
+    stream.feed("[a]: http://x.y")
+    assert stream.tail_html == "[a]: http://x.y^"
+    stream.feed(" <z")
+    assert stream.tail_html == "[a]: http://x.y &lt;z^"
+    stream.feed("\n\n[a]: http://x.y\n\nb")
+    assert stream.html() == render("[a]: http://x.y <z\n\nb").replace("b</p>", "b^</p>")
 
 
 def test_code_is_appended_line_by_line_and_coloured_when_it_closes():

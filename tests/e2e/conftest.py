@@ -99,7 +99,7 @@ async def server(shared_server: Server, answers: Answers) -> AsyncIterator[Serve
     # What a test left running would ask the provider during the next one.
     answers.provider.reset()
     await asyncio.to_thread(shared_server.wait_quiet)
-    _no_errors(shared_server, since)
+    shared_server.check_log(since)
 
 
 @pytest.fixture
@@ -119,12 +119,7 @@ def own_server(
     for server in servers:
         if server.is_running:
             server.stop()
-        _no_errors(server)
-
-
-def _no_errors(server: Server, since: int = 0) -> None:
-    bad = [e for e in server.events(since) if e.get("level") in {"error", "critical"}]
-    assert not bad, bad
+        server.check_log()
 
 
 @pytest.fixture
@@ -161,7 +156,7 @@ async def visit(
                     [{"name": "sessionid", "value": who.session, "url": origin}]
                 )
             chat = Chat(await context.new_page(), server, who or person, answers)
-            if who is None:
+            if who is None or not options.get("java_script_enabled", True):
                 await chat.page.goto(path)
             else:
                 await chat.open(path)

@@ -36,7 +36,7 @@ def _people(count: int) -> list[dict[str, Any]]:
     password = make_password(PASSWORD)  # once for all
     with transaction.atomic():
         for number in range(count):
-            name = f"person{number}"
+            name = f"person{number}" if number else "ada"
             user = User.objects.create(
                 username=name,
                 email=f"{name}@example.org",

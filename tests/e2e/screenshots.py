@@ -13,11 +13,11 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from tests.fake_provider import FakeProvider, reply
 
 from . import samples
-from .axe import WIDTHS
 from .browser import find_chromium, launch
 from .chat import PATIENCE_S, Answers, Chat
 from .server import Person, Server, prepare
 
+SIZES = {"wide": {"width": 1280, "height": 920}, "narrow": {"width": 390, "height": 844}}
 SCALE = 2  # device pixels: sharp on the screens that people read READMEs on
 STILL = "document.documentElement.getAnimations({ subtree: true }).forEach((a) => a.cancel())"
 
@@ -31,7 +31,7 @@ class Studio:
     async def page(self, who: Person | None, width: str, scheme: str) -> Chat:
         context = await self._browser.new_context(
             base_url=self._server.url,
-            viewport=WIDTHS[width],
+            viewport=SIZES[width],
             color_scheme=scheme,
             device_scale_factor=SCALE,
             reduced_motion="reduce",
@@ -85,21 +85,27 @@ async def shoot(studio: Studio, server: Server, into: Path) -> None:
     await take(stranger.page, into / "sign-in.png")
 
 
-async def main(into: Path) -> None:
-    path = find_chromium()
-    if path is None:
-        raise SystemExit("The pictures need a browser: the Debian package chromium.")
+async def draw(server: Server, provider: FakeProvider, chromium: str, into: Path) -> None:
     expect.set_options(timeout=PATIENCE_S * 1000)
+    async with async_playwright() as playwright:
+        browser = await launch(playwright, chromium)
+        await shoot(Studio(browser, server, Answers(provider)), server, into)
+        await browser.close()
+
+
+def main(into: Path) -> None:
+    chromium = find_chromium()
+    if chromium is None:
+        raise SystemExit("The pictures need a browser: the Debian package chromium.")
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, FakeProvider() as provider:
         prepared = prepare(Path(home) / "prepared", people=1)
-        server = Server(prepared, Path(home) / "server", provider.base_url, CHAT_MODELS="gpt-5.2")
+        server = Server(
+            prepared, Path(home) / "server", provider.base_url, CHAT_MODELS="gpt-oss-120b"
+        )
         server.start()
         try:
-            async with async_playwright() as playwright:
-                browser = await launch(playwright, path)
-                await shoot(Studio(browser, server, Answers(provider)), server, into)
-                await browser.close()
+            asyncio.run(draw(server, provider, chromium, into))
         finally:
             server.stop()
 
@@ -107,4 +113,4 @@ async def main(into: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.screenshots", description=__doc__)
     parser.add_argument("into", type=Path, help="the directory to write them to")
-    asyncio.run(main(parser.parse_args().into))
+    main(parser.parse_args().into)

@@ -20,6 +20,7 @@ from .prepare import PASSWORD
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 90.0  # a start takes 3 s on an idle machine; these run on busy ones
 STOP_S = 45.0  # DRAIN_TIMEOUT is 25 s
+BAD_LEVELS = {"error", "critical"}
 CANARY_KEY = "sk-canary-0123456789abcdef"
 
 
@@ -162,6 +163,12 @@ class Server:
         with self._log.open("rb") as log:
             log.seek(since)
             return [_event(line) for line in log.read().decode().splitlines() if line]
+
+    def check_log(self, since: int = 0) -> None:
+        """Nothing went wrong from this byte of the log on, and no secret is in it."""
+        bad = [event for event in self.events(since) if event.get("level") in BAD_LEVELS]
+        assert not bad, bad
+        assert CANARY_KEY not in self._log.read_text()
 
     @property
     def log_bytes(self) -> int:

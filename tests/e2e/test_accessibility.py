@@ -31,7 +31,13 @@ async def is_clean(page: Page, widths: str = "wide narrow", *without: str) -> No
 
 
 @pytest.mark.parametrize(
-    "path", ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"]
+    "path",
+    [
+        "/accounts/login/",
+        "/accounts/signup/",
+        "/accounts/password/reset/",
+        "/accounts/password/reset/done/",
+    ],
 )
 async def test_the_entrance(server: Server, visit: Visit, path: str) -> None:
     await is_clean((await visit(server, path, who=None)).page)
@@ -56,9 +62,10 @@ async def test_a_page_that_is_not_there(server: Server, visit: Visit, watch: Wat
     await is_clean(page)
 
 
-async def test_changing_the_password(chat: Chat) -> None:
-    await chat.page.goto("/accounts/password/change/")
-    await expect(chat.page.get_by_label("Current password")).to_be_visible()
+@pytest.mark.parametrize("path", ["/accounts/password/change/", "/accounts/logout/"])
+async def test_pages_of_ones_account(chat: Chat, path: str) -> None:
+    await chat.page.goto(path)
+    await expect(chat.page.get_by_role("main").get_by_role("button").first).to_be_visible()
     await is_clean(chat.page)
 
 
@@ -81,6 +88,9 @@ async def test_a_conversation_with_everything_in_it(chat: Chat) -> None:
     await chat.ended("stopped")
     await chat.reconciled()
     await is_clean(chat.page)
+    # A page of 1280 pixels at four times its size.
+    await chat.page.set_viewport_size({"width": 320, "height": 256})
+    assert await chat.page.evaluate(OVERFLOW) <= 0
 
 
 async def test_while_a_reply_is_written(chat: Chat) -> None:

@@ -1,5 +1,7 @@
 """The composer: what the keys do, and that nothing that was typed gets lost."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import Request, Route, expect
 
@@ -7,6 +9,8 @@ from tests.fake_provider import Done, Finish, Gate, Script, Text, reply
 
 from .browser import Watch
 from .chat import CONVERSATION, Chat
+from .conftest import Visit
+from .server import Server
 
 HELD = Script(Text("Half an ans"), Gate("rest"), Text("wer."), Finish(), Done())
 
@@ -181,6 +185,36 @@ async def test_a_send_without_a_network_keeps_the_text_and_says_so(
     await chat.page.unroute("**/messages")
     await chat.ask("Precious words", reply("Received."))
     await expect(chat.text).to_have_text("Received.")
+
+
+async def test_a_page_that_is_out_of_date_says_so_and_keeps_the_text(
+    chat: Chat, watch: Watch
+) -> None:
+    watch.allow("status of 403")
+    await chat.page.context.clear_cookies(name="csrftoken")
+    await chat.box.fill("Precious words")
+    await chat.box.press("Enter")
+    await expect(chat.page.get_by_role("alert")).to_contain_text("Reload it and try again")
+    await expect(chat.box).to_have_value("Precious words")
+    await expect(chat.page.get_by_role("heading", level=1)).to_have_count(1)
+    await chat.reload()
+    await expect(chat.box).to_have_value("Precious words")
+    chat.answers.to("Precious words", reply("Received."))
+    await chat.box.press("Enter")
+    await expect(chat.text).to_have_text("Received.")
+
+
+async def test_without_scripts_the_form_still_sends(server: Server, visit: Visit) -> None:
+    chat = await visit(server, java_script_enabled=False)
+    chat.answers.to("Plainly?", reply("Plainly."))
+    await chat.box.fill("Plainly?")
+    await chat.send.click()
+    await chat.page.wait_for_url(CONVERSATION)
+    await expect(chat.questions).to_contain_text("Plainly?")
+    request = await chat.answers.request("Plainly?")
+    await asyncio.to_thread(request.wait_finished)
+    await chat.page.reload()
+    await expect(chat.text).to_have_text("Plainly.")
 
 
 async def test_an_answer_that_got_lost_does_not_send_twice_or_swallow_an_edit(

@@ -7,6 +7,7 @@ from tests.fake_provider import (
     Chunk,
     Cut,
     Done,
+    Gate,
     Raw,
     Reset,
     Script,
@@ -81,3 +82,25 @@ async def test_a_reply_at_its_length_limit_says_so(chat: Chat) -> None:
     await chat.ask("At length?", reply("Once upon a", finish="length"))
     await chat.ended()
     await expect(chat.reply).to_contain_text("The reply reached its length limit.")
+
+
+async def test_a_busy_provider_is_not_called_before_it_says_so_and_stop_works(chat: Chat) -> None:
+    busy = Script(Status(429, headers={"Retry-After": "30"}))
+    await chat.ask("Busy?", busy)
+    await expect(chat.status).to_contain_text("busy")
+    await expect(chat.status).to_contain_text("30 s")
+    await chat.stop.click()
+    await chat.ended("stopped")
+    assert len(chat.answers.requests("Busy?")) == 1
+
+
+async def test_trying_again_twice_at_once_tries_once(chat: Chat) -> None:
+    held = Script(Text("Half an ans"), Gate("never"), Text("wer"))
+    await chat.ask("Twice?", Script(Status(401)), held)
+    await chat.ended("failed")
+    await chat.reply.get_by_role("button", name="Try again").dblclick()
+    await expect(chat.text).to_have_text("Half an ans")
+    await expect(chat.error).to_be_empty()
+    assert len(chat.answers.requests("Twice?")) == 2
+    await chat.stop.click()
+    await chat.ended("stopped")

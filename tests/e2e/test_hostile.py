@@ -55,21 +55,21 @@ CORPUS = [
 ALL = "\n\n".join(CORPUS)
 
 # Whatever the message is: nothing in it may do more than be read.
-UNSAFE = """() => [...document.querySelectorAll(".body, .thoughts")].flatMap((body) =>
-  [...body.querySelectorAll("*")].filter((element) =>
-    element.matches(`script, style, link, meta, base, iframe, object, embed, form, img, svg, math,
-      video, audio, template, textarea, select, details, dialog, [style], [srcset], [src], [id]
-      :not(.tail, .caret)`.replaceAll("\\n", ""))
-    || [...element.attributes].some((a) => /^(data-)?hx|^on|^(data-)?sse|^(data-)?ws/i.test(a.name))
-    || (element.href && !/^(https?|mailto):/.test(element.href))
-  ).map((element) => element.outerHTML))"""
-FRAME = """() => ["composer", "sidebar", "dialog", "jump"].map((id) =>
-  [...document.querySelectorAll(`#${id}`)].map((element) => {
-    const copy = element.cloneNode(true);
-    for (const part of copy.querySelectorAll("[name=key], #conversations, #composer-error"))
-      part.remove();
+UNSAFE = """() => [...document.querySelectorAll(".body *, .thoughts *")].filter((element) =>
+  element.matches("script, style, link, meta, base, iframe, object, embed, form, img, svg, math")
+  || element.matches("video, audio, template, textarea, select, details, dialog, [style], [src]")
+  || (element.id && !/^(tail|caret|thinking-caret)-[0-9]+$/.test(element.id))
+  || [...element.attributes].some(({ name }) => /^(data-)?(hx|ws|sse)|^on/i.test(name))
+  || (element.href && !/^(https?|mailto):/.test(element.href))
+).map((element) => element.outerHTML)"""
+# Every element around the messages, by its tag and attributes; not what changes with every message.
+FRAME = """() => [...document.querySelectorAll("body *:not(.messages *)")]
+  .filter((element) => !element.closest("[name=key], .conversations, #status, .composer-error"))
+  .map((element) => {
+    const copy = element.cloneNode(false);
+    for (const name of ["class", "hidden", "aria-busy"]) copy.removeAttribute(name);
     return copy.outerHTML;
-  }).join())"""
+  })"""
 
 
 async def unharmed(chat: Chat, frame: list[str]) -> None:
@@ -166,15 +166,14 @@ async def test_a_hostile_model_name_stays_text(
     name = f'<img src=x onerror="{PWN}"><hx-partial hx-target="body" hx-swap="innerHTML">'
     server = await asyncio.to_thread(own_server, CHAT_MODELS=name)
     chat = await visit(server)
-    frame = await chat.page.evaluate(FRAME)
     await chat.ask("Who?", Script(Text("Me."), Finish(), Done()))
     await chat.reconciled()
+    frame = await chat.page.evaluate(FRAME)
     await expect(chat.reply).to_contain_text(name)
     await chat.page.get_by_role("button", name="Model and parameters").click()
     await expect(chat.dialog.get_by_label("Model")).to_contain_text(name)
     await chat.page.keyboard.press("Escape")
-    assert await chat.page.evaluate(UNSAFE) == []
-    assert (await chat.page.evaluate(FRAME))[1:] == frame[1:]
+    await unharmed(chat, frame)
 
 
 async def test_a_hostile_error_of_the_provider_is_not_shown(chat: Chat, watch: Watch) -> None:

@@ -54,7 +54,7 @@ async def test_a_withheld_reply_is_not_told_to_the_provider_again(chat: Chat) ->
     await expect(chat.text).to_have_text("Gladly.")
 
 
-async def test_a_verdict_that_comes_later_still_takes_the_reply_away(
+async def test_a_verdict_that_comes_later_takes_the_reply_away_or_leaves_it(
     own_server: Callable[..., Server], visit: Visit, provider: FakeProvider
 ) -> None:
     provider.override("moderations", Script(Gate("verdict"), Status(500)))
@@ -63,7 +63,14 @@ async def test_a_verdict_that_comes_later_still_takes_the_reply_away(
     await chat.ask("Hm?", reply("A word that only the remote one knows: flagme."))
     await chat.reconciled("check pending")
     await expect(chat.text).to_contain_text("flagme")
+    other = await visit(server)
+    await other.ask("Fine?", reply("Nothing wrong with this."))
+    await other.reconciled("check pending")
+    copy = other.reply.get_by_role("button", name="Copy")
+    await copy.focus()
     provider.override("moderations", None)
     provider.open("verdict")
     await expect(chat.reply).to_contain_text(NOTICE)
     await expect(chat.log.get_by_text("flagme")).to_have_count(0)
+    await other.reconciled()
+    await expect(copy).to_be_focused()
