@@ -1,7 +1,7 @@
 # The verbs of the project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench screenshots lock clean
+.PHONY: help run test check e2e format bench screenshots lock clean
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -19,6 +19,7 @@ help:
 	@echo "make run          install what is missing and serve on http://$(HOST):$(PORT)"
 	@echo "make test         run the tests"
 	@echo "make check        format, lint, types, contracts, migrations, templates, tests"
+	@echo "make e2e          the tests in a real browser alone"
 	@echo "make format       format the code"
 	@echo "make bench        measure, side by side with the baselines"
 	@echo "make screenshots  make the pictures in docs/"
@@ -39,7 +40,10 @@ check: .venv/base .venv/model .venv/dev node_modules/axe-core/axe.min.js $(VENDO
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint --lint --quiet templates
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/e2e $(ARGS)
+
+e2e: .venv/base .venv/model .venv/dev node_modules/axe-core/axe.min.js $(VENDOR)
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 format: .venv/base .venv/dev
 	$(BIN)/ruff format .

@@ -96,7 +96,9 @@ async def test_the_page_says_that_it_waits_before_the_first_token(chat: Chat) ->
 
 
 async def test_the_line_under_a_reply_tells_model_times_and_tokens(chat: Chat) -> None:
-    await chat.ask("How fast?", reply("As fast as it goes, in ten tokens.", tokens=10, rate=200))
+    await chat.ask(
+        "How fast?", reply("As fast as it goes, in ten small tokens.", tokens=10, rate=200)
+    )
     await chat.reconciled()
     facts = await chat.reply.get_by_role("listitem").all_text_contents()
     assert [fact.partition(": ")[0] for fact in facts] == [
