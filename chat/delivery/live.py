@@ -26,7 +26,13 @@ from chat.engine.events import (
 
 
 def labels() -> Labels:
-    return Labels(copy=_("Copy"), image=_("Image"), table=_("Table"))
+    return Labels(
+        copy=_("Copy"),
+        image=_("Image"),
+        table=_("Table"),
+        task_done=_("Done"),
+        task_open=_("Not done"),
+    )
 
 
 def status(state: str, text: str) -> Fragment:

@@ -17,7 +17,7 @@ from .browser import find_chromium, launch
 from .chat import PATIENCE_S, Answers, Chat
 from .server import Person, Server, prepare
 
-SIZES = {"wide": {"width": 1280, "height": 920}, "narrow": {"width": 390, "height": 844}}
+SIZES = {"wide": {"width": 1280, "height": 860}, "narrow": {"width": 390, "height": 844}}
 SCALE = 2  # device pixels: sharp on the screens that people read READMEs on
 STILL = "document.documentElement.getAnimations({ subtree: true }).forEach((a) => a.cancel())"
 
