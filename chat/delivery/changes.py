@@ -48,11 +48,14 @@ class Changes:
     missing: bool = False
 
 
-def load(user_id: int, conversation_id: UUID, cursor: int, followed: Set[int]) -> Changes:
+def load(
+    user_id: int, conversation_id: UUID, cursor: int, followed: Set[int], *, opening: bool = False
+) -> Changes:
     """All that changed after ``cursor``.
 
     ``followed`` names the messages that this page has had live to their end: their text is on
-    screen and only what surrounds it is sent.
+    screen and only what surrounds it is sent. A page that is ``opening`` is told which reply is
+    being written also when nothing is newer: it may have been loaded in the middle of it.
     """
     try:
         conversation = access.conversation_if_any(user_id, conversation_id)
@@ -60,13 +63,13 @@ def load(user_id: int, conversation_id: UUID, cursor: int, followed: Set[int]) -
         return Changes(cursor, gone=True)
     if conversation is None:
         return Changes(cursor, gone=True, missing=True)
-    if conversation.revision == cursor:
-        return Changes(cursor)
     changes = Changes(conversation.revision)
     if cursor < conversation.branch_revision or cursor > conversation.revision:
         _whole(conversation, changes)
-    else:
+    elif cursor < conversation.revision:
         _newer(conversation, cursor, followed, changes)
+    if opening and changes.running is None:
+        _note_head(conversation, changes)
     return changes
 
 
@@ -112,6 +115,12 @@ def _note(message: Message, changes: Changes) -> None:
         changes.running = Running(generation.pk, message.pk, generation.created_at)
     else:
         changes.settled.add(message.pk)
+
+
+def _note_head(conversation: Conversation, changes: Changes) -> None:
+    head = conversation.messages.select_related("generation").filter(pk=conversation.head_id)
+    for message in head:
+        _note(message, changes)
 
 
 def load_list(user_id: int, conversation_id: UUID) -> list[Fragment]:

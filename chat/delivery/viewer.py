@@ -48,6 +48,7 @@ class Viewer:
         self._log, self._send = log, send
         self._new = new  # the page of a conversation whose first message is still to be written
         self._cursor = 0
+        self._opening = True  # until the page has been told what is being written
         self._followed: set[int] = set()
         self._wake = asyncio.Event()
         self._rung = self._list_rung = self._status_rung = False
@@ -117,7 +118,7 @@ class Viewer:
             if not (self._new and found.missing):
                 raise Gone
             return
-        self._new = False
+        self._new = self._opening = False
         self._cursor = found.cursor
         following = self._running.message_id if self._running is not None else None
         if found.whole or following in found.settled:
@@ -136,6 +137,7 @@ class Viewer:
                 self.conversation_id,
                 self._cursor,
                 frozenset(self._followed),
+                opening=self._opening,
             )
         except DatabaseError as error:
             # What is on screen stays; the poll comes back to it.

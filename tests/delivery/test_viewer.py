@@ -122,6 +122,20 @@ async def test_a_page_that_comes_in_the_middle_catches_up_at_once(
             await first.gets("end.")
 
 
+async def test_a_page_that_was_loaded_in_the_middle_goes_on_though_nothing_is_newer(
+    running: Services, provider: FakeProvider
+) -> None:
+    provider.enqueue(Script(Text("Once upon a time"), Gate("rest"), Text(" the end."), Finish()))
+    conversation = await ask()
+    ada = await in_database(User.objects.get, username="ada")
+    async with watching(running, ada, conversation) as (first, _):
+        await first.gets(" time")
+        async with watching(running, ada, conversation, first.cursor) as (second, _):
+            await second.gets("Once upon a time")
+            provider.open("rest")
+            await second.gets("end.")
+
+
 async def test_a_page_that_followed_to_the_end_gets_no_second_copy_of_the_text(
     running: Services, provider: FakeProvider
 ) -> None:
