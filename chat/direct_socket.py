@@ -37,8 +37,10 @@ class DirectWebSocket(WebSocketProtocol):  # type: ignore[misc]
     """One socket; everything but sending text is Daphne's."""
 
     def serverSend(self, content: Any, binary: bool = False) -> None:  # noqa: N802 (Daphne's name)
+        if self.state != self.STATE_OPEN:
+            return  # the page left while the frame was on its way
         transport = self.transport
-        if binary or self.state != self.STATE_OPEN or not _is_idle(transport):
+        if binary or not _is_idle(transport):
             super().serverSend(content, binary)
             return
         payload = content.encode()
