@@ -40,7 +40,7 @@ check: .venv/base .venv/model .venv/dev node_modules/axe-core/axe.min.js $(VENDO
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint --lint --quiet templates
-	$(BIN)/python -m pytest --ignore=tests/e2e $(ARGS)
+	$(BIN)/python -m pytest $(ARGS)
 
 e2e: .venv/base .venv/model .venv/dev node_modules/axe-core/axe.min.js $(VENDOR)
 	$(BIN)/python -m pytest tests/e2e $(ARGS)

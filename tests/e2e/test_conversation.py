@@ -96,9 +96,11 @@ async def test_the_page_says_that_it_waits_before_the_first_token(chat: Chat) ->
 
 
 async def test_the_line_under_a_reply_tells_model_times_and_tokens(chat: Chat) -> None:
-    await chat.ask(
-        "How fast?", reply("As fast as it goes, in ten small tokens.", tokens=10, rate=200)
-    )
+    first, rest = Text("Not so fast,"), Text(" there is a pause in it.")
+    script = Script(first, Gate("pause"), rest, Finish(), Usage(completion_tokens=9), Done())
+    await chat.ask("How fast?", script)
+    await expect(chat.text).to_have_text("Not so fast,")
+    chat.provider.open("pause")
     await chat.reconciled()
     facts = await chat.reply.get_by_role("listitem").all_text_contents()
     assert [fact.partition(": ")[0] for fact in facts] == [
@@ -112,7 +114,7 @@ async def test_the_line_under_a_reply_tells_model_times_and_tokens(chat: Chat) -
     assert facts[0] == "Model: fake"
     assert re.fullmatch(r"Time to first token: first token \d+(\.\d)? m?s", facts[1])
     assert re.fullmatch(r"Speed: [\d,]+ tokens/s", facts[2])
-    assert facts[3] == "Tokens: 10 tokens"
+    assert facts[3] == "Tokens: 9 tokens"
 
 
 async def test_a_reload_shows_the_same_text(chat: Chat) -> None:
