@@ -161,7 +161,7 @@ elif _database["ENGINE"].endswith("postgresql"):
     _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "pool": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+CHANNEL_LAYERS = {"default": {"BACKEND": "chat.memory_layer.MemoryLayer"}}
 
 # --- People ---------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "chat.User"
