@@ -1,13 +1,15 @@
 """A stored conversation → HTML: the context that the page and every live fragment share."""
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.template.loader import render_to_string
-from django.utils.safestring import mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from chat.delivery.frames import Fragment, caret, tail
@@ -146,7 +148,17 @@ def conversations_of(user_id: int) -> list[Conversation]:
     return list(mine.only("id", "title", "active_at").order_by("-active_at")[:LIST_LENGTH])
 
 
-def list_html(conversations: list[Conversation], current: UUID) -> str:
-    return render_to_string(
-        "chat/_conversations.html", {"conversations": conversations, "current": current}
-    )
+def list_html(conversations: list[Conversation], current: UUID) -> SafeString:
+    """The sidebar's list. Every page of a user gets it anew with each reply, so items are kept."""
+    if not conversations:
+        empty = _("Your conversations will be listed here.")
+        return format_html('<li class="conversations-empty">{}</li>', empty)
+    language = get_language()
+    items = (_item_html(c.pk, str(c), c.pk == current, language) for c in conversations)
+    return mark_safe("".join(items))  # noqa: S308
+
+
+@lru_cache(maxsize=4096)
+def _item_html(pk: UUID, title: str, current: bool, language: str | None) -> str:
+    context = {"pk": pk, "title": title, "current": current}
+    return render_to_string("chat/_conversation_item.html", context)

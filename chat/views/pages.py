@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from chat import access, tickets
-from chat.delivery.page import conversations_of, message_html, status_of
+from chat.delivery.page import conversations_of, list_html, message_html, status_of
 from chat.models import Conversation
 from chat.views.people import signed_in
 
@@ -52,7 +52,6 @@ def page_context(
         "messages_html": mark_safe("".join(map(message_html, branch))),  # noqa: S308
         "empty": not branch,
         "status": mark_safe(status_of(branch).content),  # noqa: S308
-        "conversations": conversations_of(signed_in(request).pk),
-        "current": conversation.pk,
+        "conversations_html": list_html(conversations_of(signed_in(request).pk), conversation.pk),
         **more,
     }
