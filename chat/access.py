@@ -5,6 +5,7 @@ from uuid import UUID
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
+from django.db.models import F
 from django.http import Http404, HttpRequest
 
 from chat.models import Conversation, Generation, Message
@@ -24,10 +25,12 @@ def conversation_to_read(user_id: int | None, conversation_id: UUID) -> Conversa
 
 def conversation_if_any(user_id: int | None, conversation_id: UUID) -> Conversation | None:
     """As ``conversation_to_read``, but None when there is no conversation of this id at all."""
-    found = Conversation.objects.select_related("owner").filter(pk=conversation_id).first()
+    rows = Conversation.objects.filter(pk=conversation_id)
+    found = rows.annotate(owner_is_active=F("owner__is_active")).first()
     if found is None:
         return None
-    if found.owner_id != user_id or found.deleted_at is not None or not found.owner.is_active:
+    active = found.owner_is_active  # type: ignore[attr-defined]  # annotated
+    if found.owner_id != user_id or found.deleted_at is not None or not active:
         raise Http404
     return found
 

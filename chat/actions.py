@@ -73,9 +73,11 @@ def _send(
         if not may_create:
             raise Http404
         conversation = Conversation.objects.create(
-            id=conversation_id, owner=user, title=_first_words(text), active_at=now
+            id=conversation_id, owner=user, title=_first_words(text), active_at=now, revision=1
         )
-    revision = conversation.bump()  # locks the row: from here on we are alone in it
+        revision = conversation.revision
+    else:
+        revision = conversation.bump()  # locks the row: from here on we are alone in it
     message = conversation.messages.create(
         parent_id=conversation.head_id,
         role=Role.USER,

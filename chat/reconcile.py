@@ -6,7 +6,7 @@ left behind. A reply without text gets a receipt and no verdict to wait for.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
@@ -113,28 +113,28 @@ def _write_later(generation_id: int, text: str, results: dict[str, Result]) -> i
     generation = Generation.objects.get(pk=generation_id)
     with transaction.atomic():
         revision = next_revision(generation.conversation_id)
-        if not write(generation_id, revision, text, results):
+        rows = Generation.objects.filter(pk=generation_id, reconciled_at=None)
+        if not rows.update(reconciled_at=timezone.now()):
             transaction.set_rollback(True)
             return None
+        assert generation.message_id is not None
+        flagged = write(generation, text, results)
+        _apply(generation.message_id, revision, flagged=flagged)
         transaction.on_commit(
             partial(doorbell.ring_conversation, generation.conversation_id), robust=True
         )
     return generation.message_id
 
 
-def write(generation_id: int, revision: int, text: str, results: dict[str, Result]) -> bool:
+def write(generation: Generation, text: str, results: dict[str, Result]) -> bool:
     """Verdicts and receipt of a generation in its terminal state, within the caller's transaction.
 
-    False, and nothing written, when there is a receipt already.
+    The caller has won the right to it by setting ``reconciled_at``. Returns whether a verdict
+    flags the text.
     """
-    rows = Generation.objects.filter(pk=generation_id, reconciled_at=None)
-    if not rows.update(reconciled_at=timezone.now()):
-        return False
-    generation = Generation.objects.get(pk=generation_id)
-    message_id = generation.message_id
-    assert message_id is not None
+    assert generation.message_id is not None
     names = settings.MODERATION_BACKENDS if text else []
-    verdicts = [_verdict(message_id, name, results.get(name)) for name in names]
+    verdicts = [_verdict(generation.message_id, name, results.get(name)) for name in names]
     Verdict.objects.bulk_create(verdicts)
     Receipt.objects.create(
         generation=generation,
@@ -148,8 +148,7 @@ def write(generation_id: int, revision: int, text: str, results: dict[str, Resul
         ttft_provider_ms=generation.ttft_provider_ms,
         ttft_served_ms=generation.ttft_served_ms,
     )
-    _apply(message_id, revision, flagged=any(r.flagged for r in results.values()))
-    return True
+    return any(result.flagged for result in results.values())
 
 
 def _verdict(message_id: int, name: str, result: Result | None) -> Verdict:
@@ -170,10 +169,14 @@ def _fill(verdict: Verdict, result: Result) -> None:
 
 def _apply(message_id: int, revision: int, *, flagged: bool) -> None:
     """Show the page that something changed, and take a flagged reply off it."""
-    fields: dict[str, object] = {"revision": revision}
+    Message.objects.filter(pk=message_id).update(revision=revision, **withheld(flagged=flagged))
+
+
+def withheld(*, flagged: bool) -> dict[str, datetime]:
+    """What a verdict changes in the message."""
     if flagged and settings.MODERATION_ACTION == "withhold":
-        fields["withheld_at"] = timezone.now()
-    Message.objects.filter(pk=message_id).update(**fields)
+        return {"withheld_at": timezone.now()}
+    return {}
 
 
 def _overall(states: list[str]) -> VerdictState:

@@ -35,14 +35,13 @@ def wanted(conversation: Conversation, parent: Message) -> bool:
 
 def request(conversation_id: UUID, model: str) -> None:
     """Queue a title, within the caller's transaction, unless one has been asked for."""
-    rows = Generation.objects.filter(conversation=conversation_id, purpose=Purpose.TITLE)
-    if not rows.exists():
-        Generation.objects.create(
-            conversation_id=conversation_id,
-            purpose=Purpose.TITLE,
-            model=model,
-            parameters={"max_tokens": MAX_TOKENS, "temperature": 0.2},
-        )
+    title = Generation(
+        conversation_id=conversation_id,
+        purpose=Purpose.TITLE,
+        model=model,
+        parameters={"max_tokens": MAX_TOKENS, "temperature": 0.2},
+    )
+    Generation.objects.bulk_create([title], ignore_conflicts=True)
 
 
 def prompt(messages: Iterable[Message]) -> list[dict[str, Any]]:

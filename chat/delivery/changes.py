@@ -118,8 +118,8 @@ def _note(message: Message, changes: Changes) -> None:
 
 
 def _note_head(conversation: Conversation, changes: Changes) -> None:
-    head = conversation.messages.select_related("generation").filter(pk=conversation.head_id)
-    for message in head:
+    messages = conversation.messages.select_related("generation")
+    for message in messages.filter(pk=conversation.head_id or 0):
         _note(message, changes)
 
 

@@ -111,6 +111,11 @@ class Generation(models.Model):
                 condition=models.Q(state__in=["queued", "streaming"], purpose="reply"),
                 name="one_active_reply_per_conversation",
             ),
+            models.UniqueConstraint(
+                fields=["conversation"],
+                condition=models.Q(purpose="title"),
+                name="one_title_per_conversation",
+            ),
         ]
         indexes = [
             models.Index(

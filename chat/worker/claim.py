@@ -37,30 +37,34 @@ UPDATE chat_generation
 SET state = 'streaming', attempt = attempt + 1,
     claimed_by = %s, heartbeat_at = %s, requested_at = %s
 WHERE state = 'queued' AND id = (
-    SELECT id FROM chat_generation WHERE state = 'queued' ORDER BY purpose, created_at LIMIT 1
+    SELECT id FROM chat_generation WHERE state = 'queued' AND purpose IN ('reply', %s)
+    ORDER BY purpose, created_at LIMIT 1
 )
 RETURNING id
 """
 
 
-def claim(worker: str) -> Job | None:
-    """Claim the oldest queued generation, replies before titles; None if there is none to win."""
+def claim(worker: str, *, with_titles: bool = True) -> Job | None:
+    """Claim the oldest queued generation, replies before titles; None if there is none to win.
+
+    ``with_titles`` is False when as many titles run as may: then only a reply is claimed.
+    """
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [worker, now, now])
+        cursor.execute(CLAIM, [worker, now, now, Purpose.TITLE if with_titles else Purpose.REPLY])
         row = cursor.fetchone()
     if row is None:
         return None
-    return _job(Generation.objects.select_related("conversation", "message").get(pk=row[0]))
+    return _job(Generation.objects.select_related("conversation").get(pk=row[0]))
 
 
 def _job(row: Generation) -> Job:
     messages = {m.pk: m for m in row.conversation.messages.all()}
     parent = None
-    if row.message is None:
+    if row.message_id is None:
         asked = titles.prompt(messages.values())
     else:
-        parent = messages.get(row.message.parent_id or 0)
+        parent = messages.get(messages[row.message_id].parent_id or 0)
         asked = _history(messages, parent)
     request = Request(model=row.model, messages=tuple(asked), **row.parameters)
     return Job(

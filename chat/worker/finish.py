@@ -25,40 +25,44 @@ def finish(
     ``results`` are the verdicts that are there already; None leaves the receipt to the sweeper.
     Returns False, and changes nothing, when the claim has been lost.
     """
+    reply = turn.reply
+    usage = reply.usage
+    completion = usage.completion_tokens if usage else None
+    facts = {
+        "finished_at": timezone.now(),
+        "reconciled_at": None if results is None else timezone.now(),
+        "stop_reason": reason,
+        "calls": turn.calls,
+        "finish_reason": reply.finish_reason[:40],
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "completion_tokens": reply.pieces if completion is None else completion,
+        # Most providers send a token per chunk, so the pieces are a fair guess without usage.
+        "tokens_estimated": completion is None,
+        "reasoning_tokens": usage.reasoning_tokens if usage else None,
+        "ttft_provider_ms": _ms(turn.requested_at, turn.first_delta_at),
+        "thinking_ms": _ms(turn.first_delta_at, turn.first_text_at or turn.last_delta_at)
+        if reply.reasoning
+        else None,
+        "writing_ms": _ms(turn.first_delta_at, turn.last_delta_at),
+        "error_kind": error.kind if error else "",
+        "error_detail": error.detail if error else "",
+    }
     with transaction.atomic():
         revision = next_revision(job.conversation_id)
-        reply = turn.reply
-        usage = reply.usage
-        completion = usage.completion_tokens if usage else None
-        moved = Generation.objects.filter(pk=job.generation_id, attempt=job.attempt).move(
-            State(outcome),
-            expect=State.STREAMING,
-            finished_at=timezone.now(),
-            stop_reason=reason,
-            calls=turn.calls,
-            finish_reason=reply.finish_reason[:40],
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=reply.pieces if completion is None else completion,
-            # Most providers send a token per chunk, so the pieces are a fair guess without usage.
-            tokens_estimated=completion is None,
-            reasoning_tokens=usage.reasoning_tokens if usage else None,
-            ttft_provider_ms=_ms(turn.requested_at, turn.first_delta_at),
-            thinking_ms=_ms(turn.first_delta_at, turn.first_text_at or turn.last_delta_at)
-            if reply.reasoning
-            else None,
-            writing_ms=_ms(turn.first_delta_at, turn.last_delta_at),
-            error_kind=error.kind if error else "",
-            error_detail=error.detail if error else "",
-        )
-        if not moved:
+        rows = Generation.objects.filter(pk=job.generation_id, attempt=job.attempt)
+        if not rows.move(State(outcome), expect=State.STREAMING, **facts):
             transaction.set_rollback(True)
             return False
-        if job.message_id is not None:
-            Message.objects.filter(pk=job.message_id).update(
-                text=reply.text, reasoning=reply.reasoning, revision=revision
-            )
-            if results is not None:
-                reconcile.write(job.generation_id, revision, reply.text, results)
+        flagged = False
+        if results is not None:
+            flagged = reconcile.write(rows.get(), reply.text, results)
+        assert job.message_id is not None
+        Message.objects.filter(pk=job.message_id).update(
+            text=reply.text,
+            reasoning=reply.reasoning,
+            revision=revision,
+            **reconcile.withheld(flagged=flagged),
+        )
         if outcome == Outcome.COMPLETE and job.wants_title:
             titles.request(job.conversation_id, job.request.model)
     return True

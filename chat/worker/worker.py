@@ -33,6 +33,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 POLL_S = 5.0  # a wake-up is a hint; this is how long a lost one can go unnoticed
+# Nobody waits for a title: a hundred of them at once would hold up a hundred replies.
+TITLES_AT_ONCE = 2
 # Reasons that end a turn as stopped: somebody wanted it so. Any other way is an interruption.
 WANTED = {"user", "deleted"}
 
@@ -64,6 +66,7 @@ class Worker:
         self._writer = Writer()
         self._wake = asyncio.Event()
         self._running: dict[int, _Running] = {}
+        self._titles = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
         self.draining = False
@@ -112,13 +115,16 @@ class Worker:
         while True:
             self._wake.clear()
             try:
-                while (job := await in_database(claim, self.name)) is not None:
+                while (job := await self._claim()) is not None:
                     self._begin(job)
             except DatabaseError as error:
                 logger.warning("claim_failed", error=type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._wake.wait()
+
+    async def _claim(self) -> Job | None:
+        return await in_database(claim, self.name, with_titles=self._titles < TITLES_AT_ONCE)
 
     def _begin(self, job: Job) -> None:
         run = self._run_reply if job.purpose == Purpose.REPLY else self._run_title
@@ -208,9 +214,13 @@ class Worker:
                 delay_s = min(delay_s * 2, 5.0)
 
     async def _run_title(self, job: Job) -> None:
+        self._titles += 1
         try:
             await self._ready()
             await titles.run(job, self._provider)
         except Exception:
             # A title is a nicety: the first words of the question stay in its place.
             logger.exception("title_failed", generation=job.generation_id)
+        finally:
+            self._titles -= 1
+            self.wake()
