@@ -12,23 +12,31 @@ from chat.engine.faults import complaint, error_for, reported_error
 from chat.engine.sse import EventStream
 
 WHOLE_BYTES = 4_000_000  # of an answer that is not a stream
+EXCERPT_BYTES = 300  # of what is no answer, for the operator: a page of HTML says who sent it
+DONE_BYTES = 12  # no chunk is as short as the word for the end
+KEEP_ALIVE = {"ping", "keepalive", "keep-alive", "heartbeat"}
+NO_WORDS = (b"{", b"[", b'"')  # the beginning of JSON: a chunk, which may hold what the model said
 
 
 def decoded(data: bytes) -> Any:
     """JSON → Python. With jiter, six times as fast as ``json``, where it can.
 
+    Bytes that are no UTF-8 become U+FFFD, as everywhere in an event stream: one broken character
+    is no reason to lose a reply.
+
     Raises:
-        Garbled: bad JSON, bad UTF-8.
+        Garbled: bad JSON.
     """
     try:
         return jiter.from_json(data)
     except ValueError:
         pass  # also for half a surrogate pair, which Python can hold and Rust cannot
     try:
-        return json.loads(data.decode())
+        return json.loads(data.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as error:
-        # Not the error's own words: a UnicodeDecodeError's would do, but some quote the data.
-        raise Garbled(f"data that is no JSON: {type(error).__name__}") from None
+        # Not the error's own words, and not a chunk's: some hold what the model said.
+        words = "" if data.lstrip().startswith(NO_WORDS) else f": {_excerpt(data)}"
+        raise Garbled(f"data that is no JSON: {type(error).__name__}{words}") from None
 
 
 class Answer:
@@ -58,21 +66,28 @@ class Answer:
                 self._keep(piece)
         except ProviderError as error:
             self._end(error)
+        except RecursionError:
+            self._end(Garbled("data that is nested too deep"))
         return deltas
 
     def finish(self) -> list[Delta]:
         """The deltas that the end of the body completes."""
         deltas: list[Delta] = []
         if not self.done:
-            self._read_last(deltas)
-        deltas += self._chunks.finish()
+            try:
+                self._read_last(deltas)
+            except RecursionError:
+                self._end(Garbled("data that is nested too deep"))
+        deltas += self._chunks.finish(in_order=self.done and self.error is None)
         self.done = True
         return deltas
 
     def _read(self, events: list[tuple[str, bytes]], deltas: list[Delta]) -> None:
         for name, data in events:
             self._whole = None
-            if data.startswith(b"[DONE]"):
+            if name in KEEP_ALIVE:
+                continue
+            if len(data) <= DONE_BYTES and data.strip(b'" []').upper() == b"DONE":
                 self._end()
                 return
             if name == "error":
@@ -90,12 +105,16 @@ class Answer:
             return  # a last event without its end is a body that was cut, not a garbled one
         if self._whole is None:
             return
+        body = b"".join(self._whole)
         try:
-            deltas += self._chunks.feed(decoded(b"".join(self._whole)))
+            deltas += self._chunks.feed(decoded(body))
             self._end(self._chunks.error)
         except Garbled:
-            if "event-stream" not in self._content_type:
-                self._end(Garbled(f"an answer that is no stream: {self._content_type!r}"))
+            start = body.lstrip()
+            if "event-stream" not in self._content_type or start.startswith((b"<", *NO_WORDS)):
+                words = "" if start.startswith(NO_WORDS) else f": {_excerpt(body)}"
+                what = f"an answer that is no stream: {self._content_type!r}{words}"
+                self._end(Garbled(what))
 
     def _keep(self, piece: bytes) -> None:
         assert self._whole is not None
@@ -105,6 +124,8 @@ class Answer:
             raise Garbled("an answer that is no stream and does not end")
 
     def _end(self, error: ProviderError | None = None) -> None:
+        if isinstance(error, Garbled) and self._chunks.ended:
+            error = None  # the reply was whole: what is garbled is some gateway's postscript
         self.done, self.error = True, error
 
 
@@ -116,3 +137,7 @@ def _error_event(data: bytes) -> ProviderError:
         body = data.decode(errors="replace")
     code = body.get("code") or body.get("type") if isinstance(body, dict) else None
     return reported_error(body) or error_for(code, complaint(body))
+
+
+def _excerpt(data: bytes) -> str:
+    return " ".join(data[:EXCERPT_BYTES].decode(errors="replace").split())

@@ -3,13 +3,15 @@
 Everything in a chunk is what a stranger sent: a field may be missing, null, of another type, or
 out of place. What can be understood is taken, the rest is passed over; an error that the provider
 reports in any form is kept in ``error``, behind the deltas that came with it. Quirks met in the
-wild are recorded in ``tests/streams``.
+wild are recorded in ``tests/streams`` and listed in ``docs/providers.md``.
 """
 
 import json
 from typing import Any
 
-from chat.engine.errors import Garbled, ProviderError
+from chat.engine.content import parts, thought
+from chat.engine.ending import ending, is_failure
+from chat.engine.errors import Garbled, ProviderError, Unavailable
 from chat.engine.events import (
     Delta,
     FinishDelta,
@@ -20,22 +22,25 @@ from chat.engine.events import (
     UsageDelta,
 )
 from chat.engine.faults import reported_error
-from chat.engine.wellformed import REPLACEMENT, opens_pair, well_formed
-
-Said = type[TextDelta] | type[ReasoningDelta] | type[RefusalDelta]
+from chat.engine.speech import Speech
+from chat.engine.wellformed import well_formed
 
 
 class Chunks:
     """Turns the chunks of one answer into deltas, one chunk at a time.
 
-    A character outside the basic plane may be cut in two by providers that count in UTF-16: its
-    first half is held back until the second comes.
+    A finish reason holds only until more is said, because some gateways put one on every chunk. If
+    it was the end after all, ``finish`` repeats it.
     """
 
     def __init__(self) -> None:
         self.error: ProviderError | None = None
+        self._reason = ""  # with which the model has ended
+        self._more = False  # something was said after that
         self._choice: int | None = None
-        self._half: tuple[Said, str] | None = None
+        self._speech = Speech()
+        self._by_delta = False  # so a message that comes later repeats what has been said
+        self._by_field = False  # so the details of the reasoning repeat it
 
     def feed(self, chunk: Any) -> list[Delta]:
         """The deltas of a chunk, in order; ``error`` is set if it reports one."""
@@ -46,92 +51,88 @@ class Chunks:
         choice = self._only_choice(chunk.get("choices"))
         if choice is not None:
             self._take_choice(choice, deltas)
-        usage = chunk.get("usage")
-        if isinstance(usage, dict) and (counted := _usage(usage)) is not None:
-            deltas.append(counted)
-        if choice is None or "error" in chunk:
-            self.error = self.error or reported_error(chunk)
+        if usage := chunk.get("usage"):
+            _take_usage(usage, deltas)
+        if choice is None or "error" in chunk or "base_resp" in chunk or "x_groq" in chunk:
+            self.error = reported_error(chunk) or self.error
         return deltas
 
-    def finish(self) -> list[Delta]:
-        """What was held back."""
-        half, self._half = self._half, None
-        return [half[0](REPLACEMENT)] if half else []
+    def finish(self, *, in_order: bool = False) -> list[Delta]:
+        """What was held back; ``in_order`` when the stream announced its end."""
+        deltas: list[Delta] = []
+        self._speech.flush(deltas)
+        if in_order and self._more:
+            deltas.append(FinishDelta(self._reason))
+        return deltas
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model has ended, as far as one can know."""
+        return bool(self._reason) and not self._more
 
     def _only_choice(self, choices: Any) -> dict[str, Any] | None:
         """Parley asks for one choice; of a provider that sends more, the first is followed."""
         if not isinstance(choices, list):
             return None
+        if self._choice is None:
+            numbers = [_number(choice) for choice in choices]
+            self._choice = min((number for number in numbers if number is not None), default=None)
         for choice in choices:
-            if isinstance(choice, dict):
-                index = choice.get("index")
-                if self._choice is None and isinstance(index, int):
-                    self._choice = index
-                if index is None or index == self._choice:
-                    return choice
+            if isinstance(choice, dict) and _number(choice) in (self._choice, None):
+                return choice
         return None
 
     def _take_choice(self, choice: dict[str, Any], deltas: list[Delta]) -> None:
         said = choice.get("delta")
-        if not isinstance(said, dict):
-            said = choice.get("message")  # a whole completion, or a stream that looks like one
-        if isinstance(said, dict):
+        if said and isinstance(said, dict):
             self._take_message(said, deltas)
-        elif isinstance(text := choice.get("text"), str):
-            self._say(TextDelta, text, deltas)
-        reason = choice.get("finish_reason")
-        if isinstance(reason, str) and reason:
-            deltas.append(FinishDelta(well_formed(reason)))
+            self._by_delta = self._by_delta or bool(deltas)
+        elif not self._by_delta:
+            # A whole completion, a stream that looks like one, or one of the older endpoint.
+            if isinstance(message := choice.get("message"), dict):
+                self._take_message(message, deltas)
+            elif isinstance(text := choice.get("text"), str):
+                self._speech.say(TextDelta, text, deltas)
+        if self._reason and deltas:
+            self._more = True
+        if reason := choice.get("finish_reason"):
+            self._end(reason, deltas)
+            if usage := choice.get("usage"):
+                _take_usage(usage, deltas)
         if "error" in choice:
-            self.error = reported_error({"error": choice["error"]})
+            self.error = reported_error({"error": choice["error"]}) or self.error
 
     def _take_message(self, said: dict[str, Any], deltas: list[Delta]) -> None:
-        thought = said.get("reasoning_content") or said.get("reasoning")
-        if thought and isinstance(thought, str):
-            self._say(ReasoningDelta, thought, deltas)
+        reasoning = said.get("reasoning_content") or said.get("reasoning")
+        if reasoning:
+            if isinstance(reasoning, str):
+                self._by_field = True
+                self._speech.say(ReasoningDelta, reasoning, deltas)
+        elif "reasoning_details" in said and not self._by_field:
+            self._speech.say(ReasoningDelta, thought(said["reasoning_details"]), deltas)
         content = said.get("content")
         if isinstance(content, str):
-            self._say(TextDelta, content, deltas)
+            self._speech.say(TextDelta, content, deltas)
         elif content is not None:
-            self._take_content(content, deltas)
+            for kind, text in parts(content):
+                self._speech.say(kind, text, deltas)
         if isinstance(refusal := said.get("refusal"), str):
-            self._say(RefusalDelta, refusal, deltas)
+            self._speech.say(RefusalDelta, refusal, deltas)
         if isinstance(calls := said.get("tool_calls"), list):
             deltas.extend(_tool_call(call) for call in calls if isinstance(call, dict))
+        if isinstance(call := said.get("function_call"), dict):
+            deltas.append(_tool_call({"function": call}))
 
-    def _take_content(self, content: Any, deltas: list[Delta]) -> None:
-        """Content that is no string: a number, a part, a list of parts."""
-        if isinstance(content, list):
-            for part in content:
-                self._take_content(part, deltas)
-        elif isinstance(content, dict):
-            text = content.get("text")
-            if content.get("type") in ("thinking", "reasoning"):
-                self._say(ReasoningDelta, _joined(content.get("thinking", text)), deltas)
-            else:
-                self._say(TextDelta, _joined(text), deltas)
-        elif isinstance(content, str):
-            self._say(TextDelta, content, deltas)
-        elif isinstance(content, int | float) and not isinstance(content, bool):
-            self._say(TextDelta, str(content), deltas)
-
-    def _say(self, kind: Said, text: str, deltas: list[Delta]) -> None:
-        # Nearly all text is ASCII without NUL and has nothing held back before it.
-        if self._half is not None or not text.isascii() or "\0" in text:
-            text = self._mended(kind, text, deltas)
-        if text:
-            deltas.append(kind(text))
-
-    def _mended(self, kind: Said, text: str, deltas: list[Delta]) -> str:
-        """The text, well formed, after the half that was held back; its own last half is held."""
-        if self._half is not None and text:
-            if self._half[0] is kind:
-                text, self._half = self._half[1] + text, None
-            else:
-                deltas.extend(self.finish())
-        if text and opens_pair(text[-1]):
-            text, self._half = text[:-1], (kind, text[-1])
-        return well_formed(text)
+    def _end(self, reason: Any, deltas: list[Delta]) -> None:
+        if not isinstance(reason, str):
+            return
+        self._speech.flush(deltas)
+        reason = well_formed(ending(reason))
+        if not self.ended:
+            if is_failure(reason):
+                self.error = Unavailable(f"the provider ended the stream with {reason!r}")
+            self._reason, self._more = reason, False
+        deltas.append(FinishDelta(reason))
 
 
 def json_type(value: Any) -> str:
@@ -140,11 +141,9 @@ def json_type(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def _joined(text: Any) -> str:
-    """Text that may be cut into a list of parts, as Mistral's thinking is."""
-    if isinstance(text, list):
-        return "".join(_joined(part.get("text")) for part in text if isinstance(part, dict))
-    return text if isinstance(text, str) else ""
+def _number(choice: Any) -> int | None:
+    index = choice.get("index") if isinstance(choice, dict) else None
+    return index if isinstance(index, int) else None
 
 
 def _tool_call(call: dict[str, Any]) -> ToolCallDelta:
@@ -162,14 +161,17 @@ def _tool_call(call: dict[str, Any]) -> ToolCallDelta:
     )
 
 
-def _usage(usage: dict[str, Any]) -> UsageDelta | None:
+def _take_usage(usage: Any, deltas: list[Delta]) -> None:
+    if not isinstance(usage, dict):
+        return
     details = usage.get("completion_tokens_details")
     counts = (
         _count(usage.get("prompt_tokens")),
         _count(usage.get("completion_tokens")),
         _count(details.get("reasoning_tokens")) if isinstance(details, dict) else None,
     )
-    return UsageDelta(*counts) if any(count is not None for count in counts) else None
+    if any(count is not None for count in counts):
+        deltas.append(UsageDelta(*counts))
 
 
 def _count(value: Any) -> int | None:

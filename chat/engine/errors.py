@@ -7,7 +7,7 @@
     ├── RateLimited          429
     ├── Unavailable          5xx, or an error event of that kind
     ├── Unreachable          no connection, or one that broke
-    ├── Garbled              an answer that is no answer: HTML, bad JSON, bad UTF-8
+    ├── Garbled              an answer that is no answer: HTML, bad JSON
     ├── TimedOut             no first token, or no byte, within the deadline
     └── Empty                the stream ended without a word or without a finish reason
 
@@ -16,16 +16,32 @@
 secrets blanked; the user reads a neutral sentence made from the kind.
 """
 
+import json
 import re
+from urllib.parse import quote
 
 from chat.engine.wellformed import well_formed
 
-# Bearer tokens and keys as providers echo them in error messages, their middle starred or not.
+# Keys as providers echo them in error messages, their middle starred or not: what follows a name
+# that says so, in a sentence, a header, JSON or an address; what begins as a known kind of key; and
+# what stands before the host of an address.
 SECRET = re.compile(
-    r"(?i)(bearer\s+|api[-_ ]?key['\"]?\s*[=:]\s*)\S+|\b(?:sk|pk|rk|gsk|xai)-[\w*.-]{8,}"
+    r"""(?ix)
+    ( \bbearer\s+
+    | \bauthorization['"]?\s*[=:]\s*['"]?(?:(?:basic|bearer)\s+)?
+    | \bapi[-_ ]?key(?:\ provided)?['"]?\s*[=:]\s*
+    | [?&](?:key|token)=
+    ) [^\s&]+
+    | \b(?:sk|pk|rk|gsk|csk|xai|nvapi|pplx)-[\w*.-]{8,}
+    | \b(?:gsk|hf|fw|r8|ghp|tgp)_[\w*-]{12,}
+    | \bAIza[\w-]{20,}
+    | \beyJ[\w-]{5,}\.[\w-]+\.[\w-]*
+    | (?<=://)[^\s/@]+(?=@)
+    """
 )
 SECRET_MIN_CHARS = 4  # a shorter key protects nothing, and blanking it would spoil every sentence
 DETAIL_CHARS = 2_000
+SEARCHED_CHARS = 40_000  # for secrets, which may be longer than the word that stands for them
 
 
 class ProviderError(Exception):
@@ -40,7 +56,7 @@ class ProviderError(Exception):
 
     def __init__(self, detail: str = "") -> None:
         super().__init__()
-        self.detail = blank_secrets(detail)
+        self.detail = blank_secrets(detail[:SEARCHED_CHARS])
 
     def __str__(self) -> str:
         return self.detail or self.kind
@@ -97,5 +113,6 @@ def blank_secrets(text: str, *secrets: str) -> str:
     """The text, well formed, without the given secrets and without what looks like a key."""
     for secret in secrets:
         if len(secret) >= SECRET_MIN_CHARS:
-            text = text.replace(secret, "[secret]")
+            for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
+                text = text.replace(form, "[secret]")
     return SECRET.sub(lambda found: f"{found[1] or ''}[secret]", well_formed(text))

@@ -8,7 +8,7 @@ page of HTML. Here they become one.
 import json
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 
@@ -25,9 +25,34 @@ from chat.engine.errors import (
 # words matter: "max_tokens is too large" is about the value, and leaving it out would be no help.
 OPTIONAL = ("stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p")
 NOT_TAKEN = re.compile(
-    r"(?i)unsupported|not\W+support|unknown|unrecogni[sz]ed|unexpected|deprecated"
-    r"|not (?:permitted|allowed|available)|extra_forbidden|additional propert|cannot find field"
-    r"|cannot both be|only the default"
+    r"(?i)unsupported|(?:not|n't)\W+(?:support|accept|recogni[sz]ed)|unknown|unrecogni[sz]ed"
+    r"|unexpected|deprecated|not (?:permitted|allowed|available)|extra_forbidden"
+    r"|additional propert|cannot find field|cannot both be|only the default"
+    r"|only \S+ is (?:allowed|supported)|may only be set|\bunset\b"
+)
+# One parameter, as it is sent or in the spelling of the languages that some endpoints are made in.
+SPELT = {
+    name: re.compile(rf"\b(?:{name}|{re.sub('_(.)', lambda found: found[1].upper(), name)})\b")
+    for name in OPTIONAL
+}
+
+# Where the words of a complaint stand, and where a code, in the order of their worth.
+WORDS = ("message", "detail", "errors", "msg", "status_msg", "error_msg", "error_message")
+CODES = ("code", "status", "type", "status_code", "http_status_code", "error_type", "error_code")
+FINE = (0, "0", 200, "200")  # codes that some send with every answer
+
+# The first that fits counts: an "invalid_api_key" is about the key.
+KINDS: tuple[tuple[type[ProviderError], re.Pattern[str]], ...] = (
+    (NotAuthorised, re.compile(r"^40[13]$|auth|api_?key|permission|forbidden")),
+    (RateLimited, re.compile(r"^429$|rate.?limit|quota|too.?many|throttl|exhausted")),
+    (
+        Unavailable,
+        re.compile(
+            r"^(5\d\d|40[89]|498)$|overload|server|unavailable|internal|capacity|time.?out"
+            r"|connection|upstream|^api_error$"
+        ),
+    ),
+    (Refused, re.compile(r"^4\d\d$|invalid|bad_?request|not_?found|unprocessable|validation")),
 )
 
 
@@ -37,30 +62,55 @@ def reported_error(body: Any) -> ProviderError | None:
         body = body[0]
     if not isinstance(body, dict):
         return None
-    error = body.get("error")
-    if not error and ("choices" not in body and body.get("object", "error") == "error"):
-        error = body.get("message") or body.get("detail") or body.get("errors")
-    if not error:
+    error = _named(body) or _unnamed(body)
+    if error is None:
         return None
-    inner = error if isinstance(error, dict) else body
-    code = inner.get("code") or inner.get("status") or inner.get("type") or body.get("code")
-    return error_for(code, complaint(body))
+    inner = error[0] if isinstance(error, list) else error
+    places = [inner, body] if isinstance(inner, dict) else [body]
+    codes = [place.get(name) for place in places for name in CODES]
+    made = _kind(codes)(complaint(body if error is True else error))
+    made.retry_after_s = _asked_delay_s(body)
+    return made
+
+
+def _named(body: dict[str, Any]) -> Any:
+    """What stands where an error has a name of its own; None if there is nothing in it."""
+    groq, minimax = body.get("x_groq"), body.get("base_resp")
+    for error in (
+        body.get("error"),
+        groq.get("error") if isinstance(groq, dict) else None,
+        minimax if isinstance(minimax, dict) and minimax.get("status_code") else None,
+    ):
+        # Some gateways send an error object with nothing in it beside every chunk.
+        if any(error.values()) if isinstance(error, dict) else error:
+            return error
+    return None
+
+
+def _unnamed(body: dict[str, Any]) -> Any:
+    """The words of a body that is an error as a whole."""
+    code = body.get("code")
+    if body.get("choices") or code in FINE:
+        return None
+    is_error = "error" in (body.get("object"), body.get("type")) or body.get("success") is False
+    if is_error or code or not body.keys() & {"object", "choices"}:
+        return next((body[name] for name in WORDS if body.get(name)), None)
+    return None
 
 
 def error_for(code: Any, detail: str) -> ProviderError:
-    """The error class that a code stands for: an HTTP status, or a provider's word."""
-    word = str(code or "").lower()
-    if word in {"401", "403"} or re.search(r"auth|api_?key|permission", word):
-        return NotAuthorised(detail)
-    if word == "429" or re.search(r"rate.?limit|quota|too.?many|throttl", word):
-        return RateLimited(detail)
-    if re.search(
-        r"^(5\d\d|40[89])$|overload|server|unavailable|internal|capacity|^api_error$", word
-    ):
-        return Unavailable(detail)
-    if re.search(r"^4\d\d$|invalid|bad_?request|not_?found|unprocessable", word):
-        return Refused(detail)
-    return ProviderError(detail)
+    """The error that a code stands for: an HTTP status, or a provider's word."""
+    return _kind([code])(detail)
+
+
+def _kind(codes: Iterable[Any]) -> type[ProviderError]:
+    """The class of the first code that means something."""
+    for code in codes:
+        word = str(code)[:100].lower()
+        for kind, pattern in KINDS:
+            if code and pattern.search(word):
+                return kind
+    return ProviderError
 
 
 def error_of_status(
@@ -71,7 +121,8 @@ def error_of_status(
     if status in {400, 422} and (parameter := _not_taken(body, sent)) is not None:
         return UnknownParameter(parameter, detail)
     error = error_for(status, detail)
-    error.retry_after_s = retry_after_s(headers)
+    asked_s = retry_after_s(headers)
+    error.retry_after_s = _asked_delay_s(body) if asked_s is None else asked_s
     return error
 
 
@@ -84,10 +135,17 @@ def complaint(body: Any) -> str:
     if isinstance(body, dict):
         if isinstance(where := body.get("loc"), list | tuple):  # an entry of pydantic's
             return f"{'.'.join(map(str, where))}: {body.get('msg')} ({body.get('type')})"
-        for name in ("error", "message", "detail", "errors"):
+        for name in ("error", *WORDS):
             if body.get(name) and body[name] is not True:
-                return complaint(body[name])
+                return complaint(body[name]) + _upstream(body)
     return json.dumps(body, default=str)
+
+
+def _upstream(error: dict[str, Any]) -> str:
+    """What the provider behind a router said, where the router's own words say only that it did."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return f" ({complaint(raw)})" if raw else ""
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -102,20 +160,34 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return None if date is None else max(0.0, mktime_tz(date) - time.time())
 
 
+def _asked_delay_s(body: Any) -> float | None:
+    """Seconds that a body asks to wait: Google says it there, and in no header."""
+    body = body[0] if isinstance(body, list) and body else body
+    error = body.get("error") if isinstance(body, dict) else None
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else []:
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)s", delay)):
+            return float(found[1])
+    return None
+
+
 def _not_taken(body: Any, sent: Collection[str]) -> str | None:
     """The optional parameter, of those sent, that the endpoint says it does not take."""
     inner = body.get("error", body) if isinstance(body, dict) else body
     named = inner.get("param") if isinstance(inner, dict) else None
     text = complaint(body)
-    if named == "stream_options":
-        return named if named in sent else None  # there is only one value that we send for it
-    if not NOT_TAKEN.search(text):
-        return None
-    if named:
-        return named if named in OPTIONAL and named in sent else None
+    parameter = _first_of(sent, named if isinstance(named, str) and named else text)
+    if parameter == "stream_options" and named:
+        return parameter  # there is only one value that we send for it
+    return parameter if NOT_TAKEN.search(text) else None
+
+
+def _first_of(sent: Collection[str], text: str) -> str | None:
+    """The optional parameter, of those sent, that a text mentions first."""
     mentions = {
         found.start(): parameter
-        for parameter in OPTIONAL
-        if parameter in sent and (found := re.search(rf"\b{parameter}\b", text))
+        for parameter, spelt in SPELT.items()
+        if parameter in sent and (found := spelt.search(text))
     }
     return mentions[min(mentions)] if mentions else None

@@ -211,10 +211,14 @@ async def _deltas(
     answer = Answer(response.headers.get("content-type", ""))
     with _translated(endpoint):
         async with aclosing(response.aiter_bytes()) as pieces:
-            async for piece in pieces:
-                yield answer.feed(piece)
-                if answer.done:
-                    break
+            try:
+                async for piece in pieces:
+                    yield answer.feed(piece)
+                    if answer.done:
+                        break
+            except Exception:
+                yield answer.finish()  # what had come when the connection broke
+                raise
             yield answer.finish()
             if answer.error is not None:
                 raise answer.error
@@ -256,7 +260,9 @@ def _fault(error: Exception, sent: Collection[str]) -> ProviderError | None:
         case TimeoutError():
             return TimedOut("the provider did not answer within the deadline")
         case openai.APIConnectionError() | httpx2.HTTPError() | aiohttp.ClientError() | OSError():
-            return Unreachable(str(error.__cause__ or error) or type(error).__name__)
+            # Behind an empty line the parser quotes what it read: it may be somebody's reply.
+            words, _, _ = str(error.__cause__ or error).partition("\n\n")
+            return Unreachable(" ".join(words.split()) or type(error).__name__)
         case openai.OpenAIError() | httpx2.InvalidURL() | ValueError():
             return Garbled(f"{type(error).__name__}: {error}")
     return None

@@ -52,6 +52,8 @@ class Reply:
                 pass
 
     def _add(self, pieces: list[str], text: str) -> None:
+        if self.finish_reason:
+            self.finish_reason = ""  # it was not the end: some gateways put it on every chunk
         pieces.append(text)
         self.pieces += 1
         self.characters += len(text)

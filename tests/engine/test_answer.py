@@ -1,8 +1,11 @@
 """A body becomes the same deltas however its bytes arrive; whatever is no answer is an error."""
 
 import json
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chat.engine.answer import WHOLE_BYTES, Answer
 from chat.engine.events import FinishDelta, TextDelta, UsageDelta
@@ -22,7 +25,6 @@ from tests.fake_provider import (
     reply,
     tool_call,
 )
-from tests.streams import load, names
 
 WHOLE = {
     "object": "chat.completion",
@@ -57,36 +59,23 @@ def test_a_rich_stream_is_the_same_at_every_split() -> None:
         assert read(*pieces)[0] == expected
 
 
-RECORDED = {  # text, reasoning, finish reason, kind of the error
-    "deepseek-reasoning-beside-null-content": ("Hello!", "Greeting. Answer.", "stop", ""),
-    "emoji-cut-into-surrogates": ("Hi 😀!", "", "stop", ""),
-    "gateway-crlf-ids-comments-no-done": ("Hello", "", "stop", ""),
-    "mistral-thinking-in-parts": ("Bonjour 👋", "The user greets me.", "stop", ""),
-    "openrouter-error-beside-choices": ("The answer", "", "error", "unavailable"),
-    "vllm-error-then-done": ("One, two", "", "", "unavailable"),
-}
+SAID = st.tuples(
+    st.sampled_from(["content", "content", "reasoning_content", "refusal"]),
+    st.text(st.characters(codec=None), max_size=4) | st.sampled_from(["<think>", "</think>", "a"]),
+)
 
 
-def test_every_recorded_stream_is_read() -> None:
-    assert names() == sorted(RECORDED)
-
-
-@pytest.mark.parametrize("name", names())
-def test_a_recorded_stream_says_what_it_said(name: str) -> None:
-    deltas, answer = read(load(name))
-    finish = [delta.reason for delta in deltas if isinstance(delta, FinishDelta)]
-    kind = answer.error.kind if answer.error else ""
-    assert (text_of(deltas), reasoning_of(deltas), "".join(finish), kind) == RECORDED[name]
-
-
-@pytest.mark.parametrize("name", names())
-def test_a_recorded_stream_is_the_same_at_every_split(name: str) -> None:
-    body = load(name)
-    expected, answer = read(body)
-    for cut in range(len(body) + 1):
-        deltas, cut_answer = read(body[:cut], body[cut:])
-        assert deltas == expected
-        assert repr(cut_answer.error) == repr(answer.error)
+@given(st.lists(SAID, max_size=8), st.sampled_from([b"\n", b"\r", b"\r\n"]), st.data())
+def test_any_stream_says_the_same_at_any_split(
+    said: list[tuple[str, str]], line_end: bytes, data: st.DataObject
+) -> None:
+    script = Script(*(Chunk({field: text}) for field, text in said), Finish(), Done())
+    body = body_of(script).replace(b"\n", line_end)
+    edges = [0, *sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=9))), len(body)]
+    deltas, answer = read(*(body[a:b] for a, b in pairwise(edges)))
+    assert deltas == read(body)[0]
+    assert answer.error is None
+    assert deltas[-1] == FinishDelta("stop")
 
 
 def test_a_body_cut_at_any_byte_gives_a_prefix_and_no_error() -> None:
@@ -123,7 +112,6 @@ def test_usage_comes_through_when_it_was_asked_for() -> None:
     ("data", "kind"),
     [
         (b"data: {broken\n\n", "garbled"),
-        (b'data: {"choices": [{"delta": {"content": "\xff"}}]}\n\n', "garbled"),
         (b'data: "text"\n\n', "garbled"),
         (b"data: " + b"[" * 100_000 + b"\n\n", "garbled"),
         (b'data: {"error": {"message": "It broke.", "code": 503}}\n\n', "unavailable"),
@@ -183,6 +171,77 @@ def test_a_stream_is_known_by_its_events_not_by_its_label() -> None:
     deltas, answer = read(body_of(reply("Hi")), content_type="text/plain")
     assert text_of(deltas) == "Hi"
     assert answer.error is None
+
+
+@pytest.mark.parametrize("word", ["[DONE]", " [DONE] ", '"[DONE]"', "DONE", "[done]"])
+def test_the_word_for_the_end_is_known_in_every_spelling(word: str) -> None:
+    body = body_of(Script(Text("Hi"), Finish())) + f"data: {word}\n\n".encode()
+    deltas, answer = read(body, body_of(reply("more")))
+    assert deltas == [TextDelta("Hi"), FinishDelta("stop")]
+    assert (answer.done, answer.error) == (True, None)
+
+
+@pytest.mark.parametrize("garbage", [b"data: {broken\n\n", b"data: 7\n\n", b"data: oh\n\n"])
+def test_garbage_after_the_model_has_ended_is_passed_over(garbage: bytes) -> None:
+    deltas, answer = read(body_of(Script(Text("Hi"), Finish())) + garbage)
+    assert deltas == [TextDelta("Hi"), FinishDelta("stop")]
+    assert answer.error is None
+
+
+def test_garbage_after_an_end_that_was_none_is_an_error() -> None:
+    early = body_of(Script(Text("H"), Finish(), Text("i")))
+    for tail, kind in ((b"data: {broken\n\n", "garbled"), (b"data: [DONE]\n\n", "")):
+        deltas, answer = read(early + tail)
+        assert (answer.error.kind if answer.error else "") == kind
+        assert (deltas[-1] == FinishDelta("stop")) is not bool(kind)
+
+
+def test_an_error_after_the_model_has_ended_is_an_error() -> None:
+    error = b'data: {"error": {"message": "Blocked.", "code": 400}}\n\n'
+    _, answer = read(body_of(Script(Text("Hi"), Finish())) + error)
+    assert answer.error is not None
+    assert answer.error.kind == "refused"
+
+
+def test_a_character_that_is_no_utf_8_is_replaced() -> None:
+    deltas, answer = read(b'data: {"choices": [{"delta": {"content": "a\xffb"}}]}\n\n')
+    assert deltas == [TextDelta("a\ufffdb")]
+    assert answer.error is None
+
+
+@pytest.mark.parametrize("depth", [150, 500, 950, 100_000])
+@pytest.mark.parametrize("name", ["content", "reasoning_details"])
+@pytest.mark.parametrize("start", [b"data: ", b"event: error\ndata: ", b""])
+def test_no_depth_is_too_much(depth: int, name: str, start: bytes) -> None:
+    nested = b"[" * depth + b'"\\ud83d"' + b"]" * depth
+    body = b'{"choices": [{"delta": {"%b": %b}}], "error": %b}' % (name.encode(), nested, nested)
+    _, answer = read(start + body + b"\n\n")
+    assert answer.error is not None
+
+
+def test_the_operator_reads_what_was_no_answer() -> None:
+    page = b"<html>\n  <h1>502 Bad Gateway</h1>" + b"x" * 10_000
+    for content_type in ("text/html", "text/event-stream"):
+        _, answer = read(page, content_type=content_type)
+        assert answer.error is not None
+        assert "<h1>502 Bad Gateway</h1>" in answer.error.detail
+        assert len(answer.error.detail) < 500
+    _, answer = read(b"data: error: the engine stopped\n\n")
+    assert answer.error is not None
+    assert "the engine stopped" in answer.error.detail
+
+
+def test_but_not_what_may_be_the_models_words() -> None:
+    for data in (b'{"choices": [{"delta": {"content": "private"', b'"private', b'[{"private'):
+        _, answer = read(b"data: " + data + b"\n\n")
+        assert answer.error is not None
+        assert "private" not in answer.error.detail
+
+
+def test_an_event_named_as_a_sign_of_life_is_none_whatever_it_holds() -> None:
+    for data in (b"ping", b"{}", b'""', b"2026-01-01"):
+        deltas, answer = read(b"event: ping\ndata: " + data + b"\n\n")
+        assert (deltas, answer.error) == ([], None)
 
 
 def test_a_stream_of_nothing_but_comments_is_empty_and_no_error() -> None:

@@ -62,6 +62,17 @@ def said(finish: str | None = None, index: Any = 0, **delta: Any) -> dict[str, A
         ({"content": [{"type": "thinking", "thinking": "Hm"}]}, [ReasoningDelta("Hm")]),
         ({"content": [{"type": "reasoning", "text": "Hm"}]}, [ReasoningDelta("Hm")]),
         ({"content": [{"type": "thinking", "thinking": [None, {"text": 3}]}]}, []),
+        ({"content": [{"type": "reasoning", "summary": [{"text": "Hm"}]}]}, [ReasoningDelta("Hm")]),
+        ({"content": [{"type": "text", "text": {"value": "a"}}]}, [TextDelta("a")]),
+        ({"content": [{"type": "refusal", "refusal": "No"}]}, [RefusalDelta("No")]),
+        ({"content": [{"type": "redacted_thinking", "data": "AAAA"}, {"type": 7}]}, []),
+        ({"reasoning_details": [{"type": "reasoning.text", "text": "Hm"}]}, [ReasoningDelta("Hm")]),
+        ({"reasoning_details": [{"summary": "Hm"}, {"data": "x"}, 7]}, [ReasoningDelta("Hm")]),
+        ({"reasoning_details": "Hm"}, []),
+        (
+            {"reasoning": "Hm", "reasoning_details": [{"text": "Hm"}], "content": "Hi"},
+            [ReasoningDelta("Hm"), TextDelta("Hi")],
+        ),
         ({"refusal": "I cannot"}, [RefusalDelta("I cannot")]),
         ({"refusal": None, "audio": {}, "unheard_of": [1]}, []),
     ],
@@ -87,6 +98,12 @@ def test_what_a_delta_says_is_taken(delta: dict[str, Any], expected: list[Delta]
         {"choices": [], "usage": {}},
         {"choices": [], "usage": "12"},
         {"error": None, "choices": []},
+        {"error": {"message": "", "code": None}, "choices": []},
+        {"choices": [{"delta": {}, "error": None}]},
+        {"choices": None, "base_resp": {"status_code": 0, "status_msg": ""}},
+        {"choices": [], "x_groq": {"id": "req_1", "usage": {}}},
+        {"choices": [], "code": 0, "message": "Success"},
+        {"object": "chat.completion.chunk", "message": "beside nothing"},
         {"type": "ping"},
     ],
 )
@@ -138,13 +155,15 @@ def test_usage_is_taken_from_every_chunk_that_has_it() -> None:
     ]
 
 
-def test_of_several_choices_one_is_followed() -> None:
+def test_of_several_choices_the_first_is_followed() -> None:
     both = {"choices": [{"index": 1, "delta": {"content": "x"}}, {"index": 0, "delta": {}}]}
     assert text_of(deltas(said(content="a"), said(index=1, content="x"), both)) == "a"
-    assert text_of(deltas(both, said(content="a"), said(index=1, content="y"))) == "xy"
+    assert text_of(deltas(both, said(content="a"), said(index=1, content="y"))) == "a"
+    assert text_of(deltas(said(index=3, content="a"), said(index=3, content="b"))) == "ab"
 
 
 def test_choices_without_a_number_are_one_choice() -> None:
+    assert text_of(deltas(said(index="0", content="a"), said(index="0", content="b"))) == "ab"
     assert text_of(deltas(said(index=None, content="a"), said(content="b"))) == "ab"
     assert text_of(deltas(said(content="a"), said(index=None, content="b"))) == "ab"
 
@@ -158,6 +177,72 @@ def test_a_whole_completion_is_text_too() -> None:
     assert deltas(whole) == [TextDelta("Hi"), FinishDelta("stop"), UsageDelta(None, 1, None)]
     legacy = {"object": "text_completion", "choices": [{"text": "Hi", "finish_reason": None}]}
     assert deltas(legacy) == [TextDelta("Hi")]
+
+
+def test_details_of_reasoning_that_was_told_are_passed_over() -> None:
+    details = [{"type": "reasoning.text", "text": "Hm."}]
+    assert deltas(said(reasoning="Hm."), said(reasoning_details=details)) == [ReasoningDelta("Hm.")]
+
+
+def test_a_message_after_deltas_repeats_them() -> None:
+    whole = {"message": {"content": "Hi"}, "finish_reason": "stop"}
+    for delta in ({}, {"delta": None}, {"delta": {}}):
+        found = deltas(said(content="H"), said(content="i"), {"choices": [whole | delta]})
+        assert found == [TextDelta("H"), TextDelta("i"), FinishDelta("stop")]
+    assert text_of(deltas(said(role="assistant"), {"choices": [whole]})) == "Hi"
+
+
+def test_a_message_beside_a_delta_is_the_whole_so_far() -> None:
+    chunk = said(content="i")
+    chunk["choices"][0]["message"] = {"content": "Hi"}
+    assert text_of(deltas(said(content="H"), chunk)) == "Hi"
+
+
+def test_usage_may_stand_in_the_choice_that_ends() -> None:
+    chunk = said("stop")
+    chunk["choices"][0]["usage"] = {"completion_tokens": 5}
+    assert deltas(chunk) == [FinishDelta("stop"), UsageDelta(None, 5, None)]
+
+
+def test_what_is_held_back_comes_before_the_end() -> None:
+    assert deltas(said("stop", content="<th")) == [TextDelta("<th"), FinishDelta("stop")]
+    assert deltas(said(content="#"), said("stop", content="##")) == [
+        TextDelta("#"),
+        TextDelta("##"),
+        FinishDelta("stop"),
+    ]
+    assert deltas(said(content="#"), said(content="##"), said(refusal="No")) == [
+        TextDelta("#"),
+        TextDelta("##"),
+        RefusalDelta("No"),
+    ]
+
+
+def test_an_end_that_was_none_is_repeated_when_the_stream_says_that_it_ended() -> None:
+    for in_order, last in ((True, [FinishDelta("length")]), (False, [])):
+        reader = Chunks()
+        reader.feed(said("length", content="H"))
+        assert reader.finish(in_order=in_order) == []
+        reader.feed(said(content="i"))
+        assert reader.finish(in_order=in_order) == last
+
+
+@pytest.mark.parametrize("reason", ["network_error", "insufficient_system_resource", "abort"])
+def test_an_end_that_is_a_failure_is_an_error(reason: str) -> None:
+    reader = Chunks()
+    assert reader.feed(said(reason, content="Hi")) == [TextDelta("Hi"), FinishDelta(reason)]
+    assert reader.error is not None
+    assert (reader.error.kind, reason in reader.error.detail) == ("unavailable", True)
+    finished = Chunks()
+    finished.feed(said("stop", content="Hi"))
+    finished.feed(said(reason))
+    assert finished.error is None
+
+
+def test_a_function_call_is_a_tool_call() -> None:
+    call = {"name": "f", "arguments": "{"}
+    assert deltas(said(function_call=call)) == [ToolCallDelta(None, None, "f", "{")]
+    assert deltas(said(function_call=None)) == []
 
 
 def test_tool_calls_are_taken_in_any_shape() -> None:
@@ -232,9 +317,15 @@ ERROR = {"message": "It broke.", "code": 502}
         ({"object": "error", "message": "It broke.", "code": 400}, "refused"),
         ({"detail": "It broke."}, "provider"),
         ({"choices": [{"delta": {}, "error": ERROR, "finish_reason": "error"}]}, "unavailable"),
+        ({"choices": [{"delta": {}}], "error": ERROR}, "unavailable"),
+        ({"choices": [{"delta": {}}], "x_groq": {"error": "It broke."}}, "provider"),
+        ({"choices": None, "base_resp": {"status_code": 1, "status_msg": "It broke."}}, "provider"),
+        ({"choices": [], "code": 500, "msg": "It broke."}, "unavailable"),
+        ({"success": False, "errors": [{"message": "It broke.", "code": 7}]}, "provider"),
+        ([{"error": ERROR}], "unavailable"),
     ],
 )
-def test_an_error_is_seen_in_every_shape(chunk: dict[str, Any], kind: str) -> None:
+def test_an_error_is_seen_in_every_shape(chunk: Any, kind: str) -> None:
     reader = Chunks()
     reader.feed(chunk)
     assert reader.error is not None

@@ -38,6 +38,16 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
         ("bad header api-key: 0123456789abcdef", "0123456789abcdef"),
         ('{"api_key": "0123456789abcdef"}', "0123456789abcdef"),
         ("invalid gsk_ or gsk-0123456789", "gsk-0123456789"),
+        ("invalid gsk_abcDEF0123456789", "gsk_abcDEF0123456789"),
+        ("Authorization: Basic dXNlcjpwYXNz rejected", "dXNlcjpwYXNz"),
+        ('{"authorization": "Bearer 0123456789abcdef"}', "0123456789abcdef"),
+        ("Incorrect API key provided: 01234***cdef.", "01234***cdef"),
+        ("GET /v1/models?key=AbCdEf0123&alt=sse failed", "AbCdEf0123"),
+        ("API key not valid: AIzaSyA-0123456789_abcdefghij", "AIzaSyA-0123456789_abcdefghij"),
+        ("token eyJhbGciOi.eyJzdWIiOi.sig-nature", "eyJhbGciOi.eyJzdWIiOi.sig-nature"),
+        ("nvapi-0123456789, pplx-0123456789", "pplx-0123456789"),
+        ("hf_AbCdEfGhIjKlMn has no access", "hf_AbCdEfGhIjKlMn"),
+        ("cannot connect to http://user:passw0rd@proxy:3128", "user:passw0rd"),
     ],
 )
 def test_what_looks_like_a_key_is_blanked(text: str, secret: str) -> None:
@@ -48,8 +58,19 @@ def test_what_looks_like_a_key_is_blanked(text: str, secret: str) -> None:
 
 
 def test_plain_words_stay() -> None:
-    text = "The task-force asked sk-learn: no API key provided, the key-value store is down"
-    assert str(ProviderError(text)) == text
+    for text in (
+        "The task-force asked sk-learn: no API key provided, the key-value store is down",
+        "See https://example.org/errors?code=7, me@example.org; request id req_0123456789abcdef",
+        "HTTP 401: basic authentication is switched off",
+    ):
+        assert str(ProviderError(text)) == text
+
+
+@pytest.mark.parametrize("form", ["a+b/c==d", "a%2Bb%2Fc%3D%3Dd"])
+def test_a_given_secret_is_blanked_in_the_forms_in_which_it_travels(form: str) -> None:
+    error = ProviderError(f"no access for {form}")
+    error.blank("a+b/c==d")
+    assert str(error) == "no access for [secret]"
 
 
 def test_a_given_secret_is_blanked_before_the_detail_is_cut() -> None:

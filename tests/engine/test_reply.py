@@ -48,6 +48,18 @@ def test_the_last_usage_and_the_first_finish_reason_count() -> None:
     assert (reply.usage, reply.finish_reason) == (UsageDelta(1, 9, 3), "length")
 
 
+def test_an_end_before_more_text_was_none() -> None:
+    reply = Reply()
+    for delta in (FinishDelta("stop"), UsageDelta(1, 1, None), ToolCallDelta(0, "c", "f", "{}")):
+        reply.feed(delta)
+    assert reply.finish_reason == "stop"
+    for delta in (ReasoningDelta("Hm"), TextDelta("Hi"), RefusalDelta("No")):
+        reply.feed(delta)
+        assert reply.finish_reason == ""
+        reply.feed(FinishDelta("length"))
+        assert reply.finish_reason == "length"
+
+
 def test_a_reply_is_empty_until_a_reader_could_see_something() -> None:
     reply = Reply()
     for delta in (

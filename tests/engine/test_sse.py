@@ -35,7 +35,10 @@ def test_mixed_line_ends_are_told_apart_at_every_split() -> None:
     assert events(*(bytes([byte]) for byte in body)) == expected
 
 
-@given(st.lists(st.sampled_from([b"\r", b"\n", b"data: a", b"data:b", b":c", b"event:d", b"x"])))
+PARTS = [b"\r", b"\n", b"data: a", b"data:b", b":c", b"event:d", b"x", b"data: {}", b"error:e"]
+
+
+@given(st.lists(st.sampled_from(PARTS)))
 def test_bytes_one_by_one_say_what_they_say_together(parts: list[bytes]) -> None:
     body = b"".join(parts)
     assert events(*(bytes([byte]) for byte in body)) == events(body)
@@ -49,6 +52,28 @@ def test_empty_data_is_a_sign_of_life_and_no_event() -> None:
     assert events(b"data:\n\ndata: \n\ndata\n\n: x\n\nretry: 5\n\n") == []
 
 
+def test_an_error_may_be_a_field_of_its_own() -> None:
+    assert events(b'error: {"a": 1}\n\ndata: x\n\n') == [("error", b'{"a": 1}'), ("", b"x")]
+
+
+def test_a_line_that_was_wrapped_twice_is_unwrapped() -> None:
+    body = b"data: data: x\ndata: \ndata: \n\ndata: : ping\n\ndata:data:y\n\ndata: event: e\n"
+    assert events(body) == [("", b"x\n\n"), ("", b"y")]
+
+
+def test_json_after_json_is_the_next_event_without_a_blank_line() -> None:
+    body = b'data: {"a": 1}\ndata: {"b": [2]}\ndata: [3]\ndata: [DONE]\n'
+    expected = [("", data) for data in (b'{"a": 1}', b'{"b": [2]}', b"[3]", b"[DONE]")]
+    assert events(body) == expected
+    assert EventStream().feed(body) == expected[:-1]  # nobody waits for the end
+    assert events(*(bytes([byte]) for byte in body)) == expected
+
+
+def test_json_over_many_lines_stays_one_event() -> None:
+    lines = [b"{", b'  "a": [', b"    {},", b"    {", b"    }", b"  ]", b"}"]
+    assert events(b"".join(b"data: " + line + b"\n" for line in lines)) == [("", b"\n".join(lines))]
+
+
 def test_a_byte_order_mark_is_passed_over() -> None:
     assert events(b"\xef\xbb\xbfdata: x\n\n") == [("", b"x")]
 
@@ -58,7 +83,15 @@ def test_only_line_ends_end_a_line() -> None:
     assert events(b"data: " + data + b"\n\n") == [("", data)]
 
 
-@pytest.mark.parametrize("piece", [b"x" * 1_000_000, b"data: " + b"x" * 999_993 + b"\n"])
+def test_no_depth_of_wrapping_is_too_much() -> None:
+    assert events(b"data:" * 100_000 + b"x\n\n") == [("", b"data:" * 99_998 + b"x")]
+    assert events(b"\xef\xbb\xbf" * 100_000 + b"data: x\n\n") == [("", b"x")]
+
+
+ENDLESS = [b"x" * 1_000_000, b"data: " + b"x" * 999_993 + b"\n", b"error:" + b"x" * 999_993 + b"\n"]
+
+
+@pytest.mark.parametrize("piece", ENDLESS)
 def test_an_event_that_does_not_end_is_given_up(piece: bytes) -> None:
     pieces = [piece] * (sse.EVENT_BYTES // len(piece) + 2)
     with pytest.raises(Garbled):

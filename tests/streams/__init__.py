@@ -1,18 +1,19 @@
-"""Bodies of event streams as providers send them, each named for the quirk that it has.
+"""Bodies of answers as providers send them, each named for the quirk that it has.
 
-These were written after the providers' documentation and bug reports; a captured one says so in its
-name. `load(name)` gives the bytes, `names()` all names. The files are what travels: no line end may
-be changed in them (see .gitattributes beside them).
+`catalogue.py` says where each quirk is known from and what a reader should get. The files were
+written after the providers' documentation and bug reports; a captured one says so in its name. They
+are what travels: no line end may be changed in them (see .gitattributes beside them).
 """
 
-from pathlib import Path
+from .catalogue import RECORDED, Recorded
 
-HERE = Path(__file__).parent
+__all__ = ["RECORDED", "Recorded", "load", "names"]
 
 
 def names() -> list[str]:
-    return sorted(path.stem for path in HERE.glob("*.sse"))
+    return [recorded.name for recorded in RECORDED]
 
 
 def load(name: str) -> bytes:
-    return (HERE / f"{name}.sse").read_bytes()
+    (recorded,) = (each for each in RECORDED if each.name == name)
+    return recorded.body
