@@ -2,10 +2,15 @@
 
 Pulled, not pushed: a subscription is woken when there is something new and takes everything since
 its cursor in one batch. A slow viewer gets bigger batches and never holds the producer up; a late
-one takes the same events from 0. The events of a generation stay in memory until they have been
-saved and nobody needs them: ``drop``.
+one takes the same events from 0. The events of a generation are kept until they have been saved
+and nobody needs them: ``drop``.
+
+A log also knows who follows: ``unwatched_s`` is what the disconnect policy asks.
+
+``MemoryLog`` is the one of a single process, ``redis_streams`` the one of many.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -34,6 +39,20 @@ class Subscription(Protocol):
 
 
 class Log(Protocol):
+    """For use from one event loop."""
+
+    listeners: set[Wake]
+    """Called whenever ``available`` has changed."""
+
+    @property
+    def available(self) -> bool:
+        """Do events reach the viewers at present?"""
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None:
+        """Hand over what is still to be written, as far as that can be done soon, and end."""
+
     def open(self, generation_id: int, attempt: int) -> None:
         """Begin to write for this attempt; older attempts are refused from here on.
 
@@ -41,52 +60,95 @@ class Log(Protocol):
             StaleAttempt: a newer attempt writes already.
         """
 
-    def append(self, generation_id: int, attempt: int, events: Iterable[Event]) -> int:
-        """Add events, wake the subscribers, return the number of the last one.
+    def append(self, generation_id: int, attempt: int, events: Iterable[Event]) -> None:
+        """Add events and wake the subscribers.
 
         Raises:
             LogClosed, StaleAttempt
         """
 
-    def subscribe(self, generation_id: int, wake: Wake, after: int = 0) -> Subscription: ...
-
     def drop(self, generation_id: int) -> None:
         """Forget a log; its subscribers keep what they have and get no more."""
 
+    def subscribe(self, generation_id: int, wake: Wake, after: int = 0) -> Subscription:
+        """Follow from ``after``; a log that is not open yet is awaited."""
 
-class _Entries:
-    __slots__ = ("attempt", "closed", "events", "wakes")
+    async def unwatched_s(self, generation_ids: Iterable[int]) -> dict[int, float]:
+        """For how many seconds nobody has followed these; 0.0 for one that is being followed.
+
+        One that nobody has ever followed counts from when it was opened, or first asked for. Those
+        that cannot be told about at present are left out.
+        """
+
+
+class Followed:
+    """The events of one log as this process has them, and who waits for more."""
+
+    __slots__ = ("events", "left_at", "wakes")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.attempt = 0
-        self.closed = False
+        self.left_at = time.monotonic()  # when the last follower left
         # By subscription: two of one viewer may share a wake, and each must end only its own.
-        self.wakes: dict[_MemorySubscription, Wake] = {}
+        self.wakes: dict[_Subscription, Wake] = {}
+
+    def subscribe(self, wake: Wake, after: int, left: Callable[[], None]) -> Subscription:
+        """``left`` is called when the last subscription has been closed."""
+        subscription = _Subscription(self, after, left)
+        self.wakes[subscription] = wake
+        if len(self.events) > after:
+            wake()
+        return subscription
+
+    def wake(self) -> None:
+        for wake in tuple(self.wakes.values()):  # a wake may end its subscription
+            wake()
+
+    def unwatched_s(self) -> float:
+        return 0.0 if self.wakes else time.monotonic() - self.left_at
 
 
-class _MemorySubscription:
-    __slots__ = ("_close", "_entries", "cursor")
+class _Subscription:
+    __slots__ = ("_followed", "_left", "cursor")
 
-    def __init__(
-        self, entries: _Entries, after: int, close: "Callable[[_MemorySubscription], None]"
-    ) -> None:
-        self._entries, self.cursor, self._close = entries, after, close
+    def __init__(self, followed: Followed, after: int, left: Callable[[], None]) -> None:
+        self._followed, self.cursor, self._left = followed, after, left
 
     def take(self) -> list[Event]:
-        batch = self._entries.events[self.cursor :]
+        batch = self._followed.events[self.cursor :]
         self.cursor += len(batch)
         return batch
 
     def close(self) -> None:
-        self._close(self)
+        followed = self._followed
+        if followed.wakes.pop(self, None) is not None and not followed.wakes:
+            followed.left_at = time.monotonic()
+            self._left()
+
+
+class _Entries(Followed):
+    __slots__ = ("attempt", "closed")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attempt = 0
+        self.closed = False
 
 
 class MemoryLog:
-    """The log of a single process. For use from one event loop."""
+    """The log of a single process."""
+
+    available = True
 
     def __init__(self) -> None:
+        self.listeners: set[Wake] = set()
         self._logs: dict[int, _Entries] = {}
+
+    def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
 
     def open(self, generation_id: int, attempt: int) -> None:
         entries = self._entries(generation_id)
@@ -94,7 +156,7 @@ class MemoryLog:
             raise StaleAttempt(generation_id)
         entries.attempt = attempt
 
-    def append(self, generation_id: int, attempt: int, events: Iterable[Event]) -> int:
+    def append(self, generation_id: int, attempt: int, events: Iterable[Event]) -> None:
         entries = self._logs.get(generation_id)
         if entries is None or attempt != entries.attempt:
             raise StaleAttempt(generation_id)
@@ -105,31 +167,30 @@ class MemoryLog:
                 entries.events.append(event)
                 entries.closed = type(event) is Ended
         finally:
-            for wake in tuple(entries.wakes.values()):  # a wake may end its subscription
-                wake()
-        return len(entries.events)
+            entries.wake()
 
     def subscribe(self, generation_id: int, wake: Wake, after: int = 0) -> Subscription:
-        """Follow from ``after``; a log that is not open yet is awaited."""
         entries = self._entries(generation_id)
 
-        def close(subscription: _MemorySubscription) -> None:
-            entries.wakes.pop(subscription, None)
-            unused = not (entries.events or entries.wakes or entries.attempt)
+        def left() -> None:
+            unused = not (entries.events or entries.attempt)
             if unused and self._logs.get(generation_id) is entries:
                 del self._logs[generation_id]
 
-        subscription = _MemorySubscription(entries, after, close)
-        entries.wakes[subscription] = wake
-        if len(entries.events) > after:
-            wake()
-        return subscription
+        return entries.subscribe(wake, after, left)
 
     def drop(self, generation_id: int) -> None:
         self._logs.pop(generation_id, None)
+
+    async def unwatched_s(self, generation_ids: Iterable[int]) -> dict[int, float]:
+        logs = self._logs
+        return {pk: logs[pk].unwatched_s() for pk in generation_ids if pk in logs}
 
     def __len__(self) -> int:
         return len(self._logs)
 
     def _entries(self, generation_id: int) -> _Entries:
-        return self._logs.setdefault(generation_id, _Entries())
+        entries = self._logs.get(generation_id)
+        if entries is None:
+            entries = self._logs[generation_id] = _Entries()
+        return entries
