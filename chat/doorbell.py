@@ -1,8 +1,8 @@
 """The doorbell: "something happened", never what. Lost rings are made up for by a slow poll.
 
-Viewers listen to three groups: their conversation, their user, and everybody. The payload stays
-out of the channel layer, which is at-most-once by contract; who is rung looks at the database or
-the log.
+Viewers listen to three groups: their conversation, their user, and everybody; workers in other
+processes to a fourth. The payload stays out of the channel layer, which is at-most-once by
+contract; who is rung looks at the database or the log.
 """
 
 import asyncio
@@ -12,10 +12,12 @@ from uuid import UUID
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from redis.exceptions import RedisError
 
 logger = structlog.get_logger()
 
 EVERYBODY = "everybody"
+WORKERS = "workers"
 
 _loop: asyncio.AbstractEventLoop | None = None
 _pending: set[asyncio.Task[None]] = set()
@@ -55,6 +57,11 @@ def ring_sessions(user_id: int, ended: str | None = None) -> None:
     _send(user_group(user_id), {"type": "ring.session", "ended": session_mark(ended)})
 
 
+def ring_workers() -> None:
+    """A generation was queued, or one is to be stopped."""
+    _send(WORKERS, {"type": "ring"})
+
+
 def session_mark(session_key: str | None) -> str:
     """A session's name on the channel layer; the key itself would let its reader sign in."""
     return hashlib.sha256(session_key.encode()).hexdigest() if session_key else ""
@@ -85,5 +92,5 @@ async def _group_send(group: str, message: dict[str, str]) -> None:
     assert layer is not None
     try:
         await layer.group_send(group, message)
-    except OSError as error:
+    except (OSError, RedisError) as error:
         logger.warning("doorbell_failed", error=type(error).__name__)

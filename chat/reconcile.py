@@ -1,11 +1,10 @@
 """The step after the stream: the full text hashed and moderated, the receipt written, once.
 
-Idempotent: it may run again for the same generation, and the sweeper runs it for whatever a crash
+Idempotent: it may run again for the same generation, and chat.sweeper runs it for whatever a crash
 left behind. A reply without text gets a receipt and no verdict to wait for.
 """
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -23,7 +22,6 @@ from chat.models import (
     Message,
     Purpose,
     Receipt,
-    State,
     Verdict,
     VerdictState,
     next_revision,
@@ -33,9 +31,7 @@ from chat.moderation.registry import backend
 
 logger = structlog.get_logger()
 
-ORPHANED_AFTER_S = 20.0  # ten missed heartbeats
 RETRY_S = (5, 15, 60, 300, 900)  # between tries of a moderation service that is down
-BATCH = 100
 
 
 async def reconcile(generation_id: int, provider: Provider) -> None:
@@ -73,34 +69,6 @@ async def moderate_pending(message_id: int, provider: Provider) -> None:
             await in_database(_postpone, verdict_id)
         else:
             await in_database(_decide, verdict_id, result)
-
-
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What one pass of the sweeper did."""
-
-    orphans: int
-    reconciled: int
-    moderated: int
-
-
-async def sweep(provider: Provider, *, not_mine: str | None = None) -> Swept:
-    """Finish what a crash left: orphans, unreconciled replies, verdicts still pending.
-
-    ``not_mine`` is given by the only worker of a machine at its start: whatever another worker
-    holds then is orphaned at once, for that one can no longer be alive.
-    """
-    orphans = await in_database(_interrupt_orphans, not_mine)
-    unreconciled = await in_database(_unreconciled)
-    for generation_id in unreconciled:
-        await reconcile(generation_id, provider)
-    due = await in_database(_due_messages)
-    for message_id in due:
-        await moderate_pending(message_id, provider)
-    swept = Swept(orphans, len(unreconciled), len(due))
-    if any((swept.orphans, swept.reconciled)):
-        logger.info("swept", orphans=orphans, reconciled=swept.reconciled, moderated=len(due))
-    return swept
 
 
 def _text_to_reconcile(generation_id: int) -> str | None:
@@ -188,20 +156,15 @@ def _overall(states: list[str]) -> VerdictState:
 
 
 def _pending(message_id: int) -> list[tuple[int, str, str]]:
-    rows = _due().filter(message=message_id)
+    rows = due().filter(message=message_id)
     return list(rows.values_list("pk", "backend", "message__text"))
 
 
-def _due() -> QuerySet[Verdict]:
+def due() -> QuerySet[Verdict]:
     now = timezone.now()
     return Verdict.objects.filter(
         Q(next_try_at=None) | Q(next_try_at__lte=now), state=VerdictState.PENDING
     )
-
-
-def _due_messages() -> list[int]:
-    rows = _due().filter(message__generation__reconciled_at__isnull=False)
-    return list(rows.values_list("message", flat=True).distinct()[:BATCH])
 
 
 def _postpone(verdict_id: int) -> None:
@@ -225,41 +188,3 @@ def _decide(verdict_id: int, result: Result) -> None:
         Receipt.objects.filter(generation__message=verdict.message_id).update(verdict=overall)
         _apply(verdict.message_id, revision, flagged=result.flagged)
         transaction.on_commit(partial(doorbell.ring_conversation, conversation.pk), robust=True)
-
-
-def _interrupt_orphans(not_mine: str | None) -> int:
-    cutoff = timezone.now() - timedelta(seconds=ORPHANED_AFTER_S)
-    lost = Q(heartbeat_at__lt=cutoff) | Q(heartbeat_at=None)
-    if not_mine is not None:
-        lost |= ~Q(claimed_by=not_mine)
-    orphans = Generation.objects.filter(lost, state=State.STREAMING)
-    interrupted = 0
-    for generation in orphans.select_related("conversation"):
-        with transaction.atomic():
-            revision = generation.conversation.bump()
-            interrupted += Generation.objects.filter(
-                pk=generation.pk, attempt=generation.attempt
-            ).move(
-                State.INTERRUPTED,
-                expect=State.STREAMING,
-                stop_reason="orphaned",
-                finished_at=timezone.now(),
-            )
-            Message.objects.filter(generation=generation).update(revision=revision)
-            transaction.on_commit(
-                partial(doorbell.ring_conversation, generation.conversation_id), robust=True
-            )
-    return interrupted
-
-
-def _unreconciled() -> list[int]:
-    rows = Generation.objects.unreconciled().filter(purpose=Purpose.REPLY)
-    return list(rows.order_by("finished_at").values_list("pk", flat=True)[:BATCH])
-
-
-def backlog() -> dict[str, int]:
-    """How many replies wait to be reconciled and how many verdicts are pending."""
-    return {
-        "unreconciled": Generation.objects.unreconciled().filter(purpose=Purpose.REPLY).count(),
-        "verdicts_pending": Verdict.objects.filter(state=VerdictState.PENDING).count(),
-    }

@@ -11,19 +11,23 @@ import os
 from enum import StrEnum
 
 import structlog
+from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import DatabaseError
+from redis.exceptions import RedisError
 
-from chat import doorbell, reconcile
+from chat import doorbell, sweeper
 from chat.engine.errors import ProviderError, Unreachable
 from chat.engine.log import Log, MemoryLog
 from chat.engine.provider import Endpoint, Provider
+from chat.engine.redis_streams import RedisLog
 from chat.local_model import LocalModel, ModelState
 from chat.worker import Worker
 
 logger = structlog.get_logger()
 
-SWEEP_EVERY_S = 10.0
+SWEEP_EVERY_S = 5.0
+LISTEN_RETRY_S = 1.0
 # llama.cpp's server closes the connection after a streamed reply although it promises to keep it:
 # every second request on a kept one fails. And without progress reports it notices that the client
 # left only when the first token comes, which for a long prompt is minutes later.
@@ -42,24 +46,32 @@ class Readiness(StrEnum):
 
 
 class Services:
-    """The running parts. Made and used on one event loop."""
+    """The running parts. Made and used on one event loop.
 
-    def __init__(self) -> None:
-        self.local_model = None if settings.OPENAI_BASE_URL else LocalModel()
+    With ``engine`` there is a worker, and a local model if no endpoint is configured.
+    """
+
+    def __init__(self, *, engine: bool = True) -> None:
+        self.local_model = LocalModel() if engine and not settings.OPENAI_BASE_URL else None
         if self.local_model is not None:
             _spare_loopback_the_proxy()
         if self.local_model is not None:
             self.local_model.on_change(lambda _: doorbell.ring_everybody())
         self.provider = Provider(self._endpoint)
-        self.log: Log = MemoryLog()
-        self.worker = Worker(self.provider, self.log, self._model_ready)
+        self.log: Log = RedisLog(settings.REDIS_URL) if settings.REDIS_URL else MemoryLog()
+        self.worker = Worker(self.provider, self.log, self._model_ready) if engine else None
+        self._orphans = sweeper.Orphans()
         self.models: list[str] = list(settings.CHAT_MODELS)
         self.draining = asyncio.Event()
         self._sweep_now = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self.worker.start()
+        self.log.start()
+        if self.worker is not None:
+            self.worker.start()
+            if settings.REDIS_URL:
+                self._tasks.append(asyncio.create_task(self._listen(self.worker), name="listen"))
         self._tasks.append(asyncio.create_task(self._sweep(), name="sweeper"))
         self._tasks.append(asyncio.create_task(self._list_models(), name="models"))
         if self.local_model is not None:
@@ -68,12 +80,14 @@ class Services:
     async def stop(self, drain_s: float) -> None:
         """Drain the worker, then end everything."""
         self.draining.set()
-        await self.worker.drain(drain_s)
+        if self.worker is not None:
+            await self.worker.drain(drain_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.local_model is not None:
             await self.local_model.stop()
+        await self.log.close()
         await self.provider.close()
 
     def sweep_soon(self) -> None:
@@ -106,17 +120,36 @@ class Services:
             raise Unreachable("the local model did not become ready") from None
 
     async def _sweep(self) -> None:
-        not_mine: str | None = self.worker.name
+        # Whatever a process before us held is orphaned, when there is only one at a time.
+        only = self.worker.name if self.worker is not None and not settings.REDIS_URL else None
+        self._orphans.only_holder = only
         while True:
             try:
-                await reconcile.sweep(self.provider, not_mine=not_mine)
-                not_mine = None
+                await sweeper.sweep(self.provider, self._orphans)
+                self._orphans.only_holder = None
             except DatabaseError as error:
+                # The workers' heartbeats could not be written either.
+                self._orphans.forget()
                 logger.warning("sweep_failed", error=type(error).__name__)
             self._sweep_now.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_EVERY_S):
                     await self._sweep_now.wait()
+
+    async def _listen(self, worker: Worker) -> None:
+        """Be rung by other processes. A lost ring is made up for by the worker's own polls."""
+        layer = get_channel_layer()
+        assert layer is not None
+        while True:
+            try:
+                channel = await layer.new_channel("worker")
+                await layer.group_add(doorbell.WORKERS, channel)
+                while True:
+                    await layer.receive(channel)
+                    worker.look_around()
+            except (OSError, RedisError) as error:
+                logger.warning("doorbell_failed", error=type(error).__name__)
+                await asyncio.sleep(LISTEN_RETRY_S)
 
     async def _list_models(self) -> None:
         """Keep the list of models; CHAT_MODELS, when given, is the list."""
@@ -140,13 +173,16 @@ _current: Services | None = None
 _loop: asyncio.AbstractEventLoop | None = None
 
 
-def ensure_started() -> Services:
-    """The services of this process, started on the running loop if they were not."""
+def ensure_started(*, engine: bool | None = None) -> Services:
+    """The services of this process, started on the running loop if they were not.
+
+    ``engine``: do replies run here? Unless told, where no Redis lets them run elsewhere.
+    """
     global _current, _loop
     if _current is None:
         _loop = asyncio.get_running_loop()
         doorbell.attach(_loop)
-        _current = Services()
+        _current = Services(engine=not settings.REDIS_URL if engine is None else engine)
         _current.start()
     return _current
 
@@ -166,7 +202,7 @@ def forget() -> None:
 
 def hurry() -> None:
     """Cut the drain short: what still runs is saved as interrupted now."""
-    if _current is not None:
+    if _current is not None and _current.worker is not None:
         _current.worker.interrupt_all()
 
 
@@ -193,13 +229,25 @@ def default_model() -> str:
 
 
 def wake_worker() -> None:
-    if _current is not None and _loop is not None:
-        _loop.call_soon_threadsafe(_current.worker.wake)
+    """There is a generation to claim."""
+    worker = _worker_here()
+    if worker is not None and _loop is not None:
+        _loop.call_soon_threadsafe(worker.wake)
+    else:
+        doorbell.ring_workers()
 
 
 def stop_generation(generation_id: int, reason: str) -> None:
-    if _current is not None and _loop is not None:
-        _loop.call_soon_threadsafe(_current.worker.stop, generation_id, reason)
+    """End a running one; its row says so too, for a worker in another process."""
+    worker = _worker_here()
+    if worker is not None and _loop is not None:
+        _loop.call_soon_threadsafe(worker.stop, generation_id, reason)
+    if worker is None or settings.REDIS_URL:
+        doorbell.ring_workers()
+
+
+def _worker_here() -> Worker | None:
+    return _current.worker if _current is not None else None
 
 
 def sweep_soon() -> None:

@@ -8,10 +8,7 @@ the wait.
 """
 
 import asyncio
-import gc
 import os
-import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -22,26 +19,26 @@ from chat import services
 from chat.accounts.setup import setup_path
 from chat.database import close_pool, in_database
 from chat.delivery import consumers
+from chat.process import Signals, drain, settle
 
 logger = structlog.get_logger()
-
-# Objects that are made for every token die young; looking for cycles among them every 700
-# allocations is what the slowest tokens would wait for.
-GC_THRESHOLD = 50_000
-# The loop waits for the interpreter behind every busy thread of the pool; at Python's 5 ms each
-# that is what a token would wait while others send.
-SWITCH_INTERVAL_S = 0.0005
 
 
 class Serving:
     """One Daphne server with Parley's services beside it, on one event loop."""
 
     def __init__(
-        self, server_class: Any, host: str, port: int, say: Callable[[str], object]
+        self,
+        server_class: Any,
+        host: str,
+        port: int,
+        say: Callable[[str], object],
+        *,
+        engine: bool | None = None,
     ) -> None:
         from chatsite.asgi import application
 
-        self.host, self.port, self._say = host, port, say
+        self.host, self.port, self._say, self._engine = host, port, say, engine
         endpoint = f"tcp:port={port}:interface={host.replace(':', chr(92) + ':')}"
         self._server = server_class(
             application=application,
@@ -58,11 +55,9 @@ class Serving:
             ready_callable=self._ready,
             server_name="parley",
         )
-        self._stopping = False
         self._exit_code = 0
-        self._hurry: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # None until the port is bound
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def run(self) -> int:
         """Serve until told to stop; returns the exit code."""
@@ -80,10 +75,10 @@ class Serving:
         twisted_loop.call_soon(self._begin, twisted_loop)
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled, number, loop)
-        services.ensure_started()
-        self._task = loop.create_task(self._announce())
+        signals = Signals(loop)
+        self._tasks = [loop.create_task(self._shut_down(loop, signals))]
+        services.ensure_started(engine=self._engine)
+        self._tasks.append(loop.create_task(self._announce()))
 
     async def _announce(self) -> None:
         host = self.host if self.host not in {"0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104
@@ -92,37 +87,18 @@ class Serving:
         self._say(f"Parley is at {address}")
         if (path := await in_database(setup_path)) is not None:
             self._say(f"Nobody has an account yet. Make the first administrator: {address}{path}")
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_THRESHOLD, 20, 20)
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        settle()
         logger.info("serving", address=address, pid=os.getpid())
 
-    def _signalled(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
-        if self._stopping:
-            if self._hurry is not None:
-                self._hurry.set()
-            return
-        self._stopping = True
-        self._hurry = asyncio.Event()
-        logger.info("stopping", signal=signal.Signals(number).name)
-        self._task = loop.create_task(self._shut_down(loop))
-
-    async def _shut_down(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _shut_down(self, loop: asyncio.AbstractEventLoop, signals: Signals) -> None:
+        await signals.end.wait()
         try:
             current = services.current()
             if current is not None:
                 current.draining.set()
             await asyncio.gather(*self._stop_listening(loop))
             await consumers.close_all()
-            drain = asyncio.create_task(services.shut_down(settings.DRAIN_TIMEOUT))
-            assert self._hurry is not None
-            hurry = asyncio.create_task(self._hurry.wait())
-            await asyncio.wait({drain, hurry}, return_when=asyncio.FIRST_COMPLETED)
-            if not drain.done():
-                services.hurry()
-                await asyncio.wait({drain}, timeout=5)
-            hurry.cancel()
+            await drain(signals.hurry)
             # A socket whose handshake was under way when the listener closed.
             await consumers.close_all()
             await asyncio.sleep(0.1)

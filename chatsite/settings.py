@@ -22,6 +22,7 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", [])
 TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES", "")
 HTTPS_ONLY = env.bool("HTTPS_ONLY", False)
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'parley.sqlite3'}")
+REDIS_URL = env.str("REDIS_URL", "")
 EMAIL_URL = env.str("EMAIL_URL", "")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "parley@localhost")
 SECRET_KEY = env.str("SECRET_KEY", "")
@@ -39,6 +40,7 @@ REPLY_MAX_TOKENS = env.int("REPLY_MAX_TOKENS", 32_768)
 CONTEXT_MAX_CHARS = env.int("CONTEXT_MAX_CHARS", 400_000 if OPENAI_BASE_URL else 12_000)
 TITLES = env.bool("TITLES", True)
 STREAM_ABANDON_GRACE = env.grace("STREAM_ABANDON_GRACE", "10")
+STREAM_FINISH_WHEN_AWAY = env.bool("STREAM_FINISH_WHEN_AWAY", True)
 STREAM_FIRST_TOKEN_TIMEOUT = env.seconds("STREAM_FIRST_TOKEN_TIMEOUT", 60.0)
 STREAM_IDLE_TIMEOUT = env.seconds("STREAM_IDLE_TIMEOUT", 60.0)
 STREAM_HEARTBEAT = env.seconds("STREAM_HEARTBEAT", 15.0)
@@ -71,6 +73,11 @@ for _name in (
     require(globals()[_name] > 0, _name, "must be above 0")
 for _name in ("STREAM_FIRST_TOKEN_TIMEOUT", "STREAM_IDLE_TIMEOUT", "STREAM_HEARTBEAT"):
     require(globals()[_name] > 0, _name, "must be above 0")
+require(
+    not REDIS_URL or REDIS_URL.startswith(("redis://", "rediss://", "unix://")),
+    "REDIS_URL",
+    "must begin with redis://, rediss:// or unix://",
+)
 for _origin in CSRF_TRUSTED_ORIGINS:
     require("://" in _origin, "CSRF_TRUSTED_ORIGINS", f"{_origin!r} has no scheme")
 require(
@@ -158,10 +165,34 @@ if _database["ENGINE"].endswith("sqlite3"):
     Path(_database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
     VAR_DIR.mkdir(parents=True, exist_ok=True)
 elif _database["ENGINE"].endswith("postgresql"):
-    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "pool": True}
+    # As with SQLite, a connection per thread of our own pool: psycopg's pool would be a second one.
+    # Measured in an outage, its callers wait (30 s, as it comes) before they hear of it, and its
+    # back-off keeps them waiting when the database is there again; here both come at once. The
+    # check, a round trip per call, is for the connection that a restart of the database has cut.
+    _database["CONN_MAX_AGE"] = None
+    _database["CONN_HEALTH_CHECKS"] = True
+    _database["OPTIONS"] = {
+        "application_name": "parley",
+        "connect_timeout": 5,
+        # A database machine that is gone without a word is noticed in half a minute, not in hours.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+        **_database.get("OPTIONS", {}),  # what DATABASE_URL says of them
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-CHANNEL_LAYERS = {"default": {"BACKEND": "chat.memory_layer.MemoryLayer"}}
+if REDIS_URL:
+    _layer = {
+        # Not the core layer: it loses its groups when Redis restarts, and drops messages.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        # redis-py's own 5 s would end an idle subscription.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}], "prefix": "parley"},
+    }
+else:
+    _layer = {"BACKEND": "chat.memory_layer.MemoryLayer"}
+CHANNEL_LAYERS = {"default": _layer}
 
 # --- People ---------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "chat.User"

@@ -1,15 +1,13 @@
 """After the stream: every reply with text has a verdict or a pending one, whatever happens."""
 
 import uuid
-from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from chat import actions, reconcile
+from chat import actions, reconcile, sweeper
 from chat.database import in_database
-from chat.engine.provider import Endpoint, Provider
 from chat.models import Conversation, Generation, Message, Receipt, State, User, Verdict
 from chat.services import Services
 from tests.fake_provider import FakeProvider, Finish, Gate, Script, Status, Text, reply
@@ -114,7 +112,7 @@ async def test_a_moderation_service_that_is_down_is_asked_again_later(
 
     provider.override("moderations", None)
     await in_database(Verdict.objects.filter(pk=verdict.pk).update, next_try_at=timezone.now())
-    await reconcile.sweep(running.provider)
+    await sweeper.sweep(running.provider, sweeper.Orphans())
     assert await in_database(verdicts, conversation) == {"local": "passed", "openai": "passed"}
     receipt = await in_database(Receipt.objects.get, generation=generation)
     assert receipt.verdict == "passed"
@@ -127,35 +125,6 @@ async def test_reconciling_twice_writes_once(running: Services, provider: FakePr
     await in_database(reconcile._write_later, generation.pk, "All is well.", {})
     assert await in_database(Receipt.objects.count) == 1
     assert await in_database(Verdict.objects.count) == 1
-
-
-def _orphan(user: User, heartbeat_age_s: float) -> uuid.UUID:
-    conversation = uuid.uuid4()
-    actions.send(user, conversation, "Hello?", uuid.uuid4().hex, may_create=True)
-    seen = timezone.now() - timedelta(seconds=heartbeat_age_s)
-    Message.objects.filter(conversation=conversation, role="assistant").update(text="Half")
-    Generation.objects.filter(conversation=conversation).update(
-        state=State.STREAMING, attempt=1, claimed_by="a dead worker", heartbeat_at=seen
-    )
-    return conversation
-
-
-@pytest.mark.django_db(transaction=True)
-async def test_the_sweeper_interrupts_what_a_dead_worker_held(ada: User) -> None:
-    conversation = await in_database(_orphan, ada, 60)
-    alive = await in_database(_orphan, ada, 1)
-    provider = Provider(lambda: Endpoint("http://127.0.0.1:9", ""))
-    try:
-        swept = await reconcile.sweep(provider)
-        assert (swept.orphans, swept.reconciled) == (1, 1)
-        generation = await ended(conversation)
-        assert (generation.state, generation.stop_reason) == (State.INTERRUPTED, "orphaned")
-        assert generation.receipt.verdict == "passed"
-        still = await in_database(Generation.objects.get, conversation=alive)
-        assert still.state == State.STREAMING
-        assert (await reconcile.sweep(provider, not_mine="me")).orphans == 1
-    finally:
-        await provider.close()
 
 
 async def test_a_worker_that_lost_its_claim_changes_nothing(
@@ -176,11 +145,3 @@ async def test_a_worker_that_lost_its_claim_changes_nothing(
     assert (generation.state, generation.attempt) == (State.INTERRUPTED, 2)
     revision = (await in_database(Conversation.objects.get, pk=conversation)).revision
     assert revision >= 1
-
-
-def test_the_backlog_counts_what_waits(ada: User) -> None:
-    conversation = uuid.uuid4()
-    actions.send(ada, conversation, "Hello?", "some-key", may_create=True)
-    assert reconcile.backlog()["unreconciled"] == 0
-    actions.stop(ada, conversation)
-    assert reconcile.backlog()["unreconciled"] == 1

@@ -78,6 +78,7 @@ class Generation(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     claimed_by = models.CharField(max_length=100, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
+    stop_requested = models.CharField(max_length=20, blank=True)  # for the worker that has it
     stop_reason = models.CharField(_("stop reason"), max_length=20, blank=True)
     request_id = models.CharField(_("request id"), max_length=64, blank=True)
 

@@ -8,7 +8,13 @@ from django.utils.translation import gettext_lazy as _
 
 
 class User(AbstractUser):
-    """Somebody who signs in. Ours from the start, so that later fields need no table swap."""
+    """Somebody who signs in.
+
+    ``finish_when_away``: replies are written to their end although nobody watches any more, where
+    the operator allows it.
+    """
+
+    finish_when_away = models.BooleanField(_("finish my answers when I leave"), default=False)
 
     class Meta(AbstractUser.Meta):
         constraints = [

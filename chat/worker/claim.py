@@ -27,8 +27,14 @@ class Job:
     accepted_at: datetime
     request_id: str
     wants_title: bool
+    finish_when_away: bool
     request: Request = field(repr=False)
 
+
+CONTINUE = (
+    "Your last message was cut off. Continue it exactly where it stopped, in the middle of the "
+    "word if need be. Repeat nothing of it, begin no new answer, and say nothing about this."
+)
 
 # "reply" sorts before "title": a person waits for the one, nobody for the other. The state is
 # looked at again by the UPDATE itself: of two workers that choose the same row one gets none.
@@ -55,17 +61,20 @@ def claim(worker: str, *, with_titles: bool = True) -> Job | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    return _job(Generation.objects.select_related("conversation").get(pk=row[0]))
+    return _job(Generation.objects.select_related("conversation__owner").get(pk=row[0]))
 
 
 def _job(row: Generation) -> Job:
     messages = {m.pk: m for m in row.conversation.messages.all()}
-    parent = None
+    question = None
     if row.message_id is None:
         asked = titles.prompt(messages.values())
     else:
         parent = messages.get(messages[row.message_id].parent_id or 0)
         asked = _history(messages, parent)
+        question = parent
+        while question is not None and question.role == Role.ASSISTANT:
+            question = messages.get(question.parent_id or 0)
     request = Request(model=row.model, messages=tuple(asked), **row.parameters)
     return Job(
         generation_id=row.pk,
@@ -76,7 +85,8 @@ def _job(row: Generation) -> Job:
         message_id=row.message_id,
         accepted_at=row.created_at,
         request_id=row.request_id,
-        wants_title=parent is not None and titles.wanted(row.conversation, parent),
+        finish_when_away=row.conversation.owner.finish_when_away,
+        wants_title=question is not None and titles.wanted(row.conversation, question),
         request=request,
     )
 
@@ -86,6 +96,10 @@ def _history(messages: dict[int, Message], last: Message | None) -> list[dict[st
 
     Left out: replies without text, and withheld ones, which nobody has let through. When the whole
     is longer than ``CONTEXT_MAX_CHARS`` the oldest go first; the newest message always stays.
+
+    A reply and its continuations are one turn, because many models want the roles to alternate.
+    When ``last`` is a cut reply, the model is asked in words to go on: only some endpoints take a
+    partial answer as the beginning of theirs, and others answer anew without a sign of it.
     """
     turns: list[dict[str, Any]] = []
     budget = settings.CONTEXT_MAX_CHARS
@@ -95,8 +109,13 @@ def _history(messages: dict[int, Message], last: Message | None) -> list[dict[st
             budget -= len(current.text)
             if budget < 0 and turns:
                 break
-            turns.append({"role": current.role, "content": current.text})
+            if turns and turns[-1]["role"] == current.role == Role.ASSISTANT:
+                turns[-1]["content"] = current.text + turns[-1]["content"]
+            else:
+                turns.append({"role": current.role, "content": current.text})
         current = messages.get(current.parent_id or 0)
+    if turns and last is not None and last.role == turns[0]["role"] == Role.ASSISTANT:
+        turns.insert(0, {"role": "user", "content": CONTINUE})
     if settings.SYSTEM_PROMPT:
         turns.append({"role": "system", "content": settings.SYSTEM_PROMPT})
     return turns[::-1]

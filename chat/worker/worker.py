@@ -25,6 +25,7 @@ from chat.models import Purpose
 from chat.moderation.base import Result
 from chat.worker.claim import Job, claim
 from chat.worker.finish import finish
+from chat.worker.patrol import NO_VIEWER, Audience, may_be_abandoned, to_stop
 from chat.worker.writer import Writer
 
 logger = structlog.get_logger()
@@ -32,7 +33,9 @@ logger = structlog.get_logger()
 P = ParamSpec("P")
 T = TypeVar("T")
 
-POLL_S = 5.0  # a wake-up is a hint; this is how long a lost one can go unnoticed
+POLL_S = 2.0  # a wake-up is a hint; this is how long a lost one can go unnoticed
+# Twice in a second: a stop and a page that left may take one to reach the provider.
+PATROL_S = 0.4
 # Nobody waits for a title: a hundred of them at once would hold up a hundred replies.
 TITLES_AT_ONCE = 2
 # Reasons that end a turn as stopped: somebody wanted it so. Any other way is an interruption.
@@ -51,6 +54,7 @@ class _Running:
     turn: Turn
     produce: asyncio.Task[None] | None = None
     stop_reason: str = ""
+    audience: Audience = field(default_factory=Audience)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
 
@@ -69,15 +73,23 @@ class Worker:
         self._titles = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
+        self._patrol_task: asyncio.Task[None] | None = None
+        self._patrol_now = asyncio.Event()
         self.draining = False
 
     def start(self) -> None:
         self._writer.start()
         self._loop_task = asyncio.create_task(self._run(), name="worker")
+        self._patrol_task = asyncio.create_task(self._patrol(), name="patrol")
 
     def wake(self) -> None:
         """There may be something to claim."""
         self._wake.set()
+
+    def look_around(self) -> None:
+        """There may be something to claim, or to stop."""
+        self._wake.set()
+        self._patrol_now.set()
 
     def stop(self, generation_id: int, reason: str) -> None:
         """Cancel a running turn: its provider connection closes, its text so far is saved."""
@@ -104,6 +116,10 @@ class Worker:
         self.interrupt_all()
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=5)
+        if self._patrol_task is not None:
+            self._patrol_task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._patrol_task
         await self._writer.close()
 
     def interrupt_all(self) -> None:
@@ -125,6 +141,30 @@ class Worker:
 
     async def _claim(self) -> Job | None:
         return await in_database(claim, self.name, with_titles=self._titles < TITLES_AT_ONCE)
+
+    async def _patrol(self) -> None:
+        while True:
+            self._patrol_now.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATROL_S):
+                    await self._patrol_now.wait()
+            if not self._running:
+                continue
+            try:
+                jobs = [running.job for running in self._running.values()]
+                for generation_id, reason in (await in_database(to_stop, jobs)).items():
+                    self.stop(generation_id, reason)
+            except DatabaseError as error:
+                logger.warning("patrol_failed", error=type(error).__name__)
+            await self._leave_abandoned()
+
+    async def _leave_abandoned(self) -> None:
+        watched = [r for r in self._running.values() if may_be_abandoned(r.job)]
+        unwatched = await self._log.unwatched_s([r.job.generation_id for r in watched])
+        for running in watched:
+            alone_s = unwatched.get(running.job.generation_id, 0.0)
+            if running.audience.has_left(alone_s):
+                self.stop(running.job.generation_id, NO_VIEWER)
 
     def _begin(self, job: Job) -> None:
         run = self._run_reply if job.purpose == Purpose.REPLY else self._run_title

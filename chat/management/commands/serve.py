@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from daphne.server import Server
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -15,6 +14,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+        parser.add_argument(
+            "--no-engine",
+            action="store_true",
+            help="run no replies here, whatever REDIS_URL says: `manage.py engine` does",
+        )
         parser.add_argument("--port", type=int, default=8000, help="port to listen on")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -23,7 +27,15 @@ class Command(BaseCommand):
         if not settings.DEBUG and not (settings.STATIC_ROOT / "staticfiles.json").exists():
             raise CommandError("Static files are not collected: run manage.py collectstatic first.")
         direct_socket.install()
-        serving = Serving(Server, options["host"], options["port"], self._say)
+        if options["no_engine"] and not settings.REDIS_URL:
+            raise CommandError("--no-engine needs REDIS_URL: without it no other process can help.")
+        serving = Serving(
+            direct_socket.PatientServer,
+            options["host"],
+            options["port"],
+            self._say,
+            engine=False if options["no_engine"] else None,
+        )
         raise SystemExit(serving.run())
 
     def _say(self, line: str) -> None:

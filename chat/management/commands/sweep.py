@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from chat import reconcile
+from chat import sweeper
 from chat.database import close_pool
 from chat.engine.provider import Endpoint, Provider
 
@@ -21,11 +21,11 @@ class Command(BaseCommand):
         )
 
 
-async def _sweep() -> reconcile.Swept:
+async def _sweep() -> sweeper.Swept:
     endpoint = Endpoint(settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY)
     provider = Provider(lambda: endpoint)
     try:
-        return await reconcile.sweep(provider)
+        return await sweeper.sweep(provider, sweeper.OrphansAtOnce())
     finally:
         await provider.close()
         close_pool()

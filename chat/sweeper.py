@@ -1,0 +1,127 @@
+"""The sweeper: finishes what a crash left, and what could not be finished at once.
+
+Orphans, whose worker has died; replies that ended without a receipt; verdicts still pending. Every
+serving process and every engine sweeps; each step is won by one of them.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from chat import doorbell, reconcile
+from chat.database import in_database
+from chat.engine.provider import Provider
+from chat.models import Generation, Message, Purpose, State, Verdict, VerdictState
+
+logger = structlog.get_logger()
+
+ORPHANED_AFTER_S = 15.0  # seven missed heartbeats
+BATCH = 100
+
+
+class Orphans:
+    """Finds generations whose worker has died: their heartbeat has stopped.
+
+    By what this process has seen itself, on its own monotonic clock: wall clocks jump, and those of
+    two machines differ. ``only_holder`` is the one worker that can be alive: what another holds is
+    orphaned at once.
+    """
+
+    def __init__(self, only_holder: str | None = None) -> None:
+        self.only_holder = only_holder
+        self._seen: dict[int, tuple[datetime | None, float]] = {}
+
+    def forget(self) -> None:
+        """Heartbeats may have been missed for another reason: begin to watch anew."""
+        self._seen.clear()
+
+    def find(self, running: Iterable[Generation]) -> list[Generation]:
+        now = time.monotonic()
+        before, self._seen = self._seen, {}
+        found = []
+        for row in running:
+            beat, since = before.get(row.pk, (None, now))
+            if row.heartbeat_at != beat:
+                since = now
+            self._seen[row.pk] = (row.heartbeat_at, since)
+            stopped = now - since >= ORPHANED_AFTER_S
+            if stopped or (self.only_holder and row.claimed_by != self.only_holder):
+                found.append(row)
+        return found
+
+
+class OrphansAtOnce(Orphans):
+    """For a single pass, which has seen nothing before: by the heartbeats' own times."""
+
+    def find(self, running: Iterable[Generation]) -> list[Generation]:
+        cutoff = timezone.now() - timedelta(seconds=ORPHANED_AFTER_S)
+        return [r for r in running if r.heartbeat_at is None or r.heartbeat_at < cutoff]
+
+
+def _interrupt_orphans(orphans: Orphans) -> int:
+    interrupted = 0
+    rows = Generation.objects.filter(state=State.STREAMING).select_related("conversation")
+    for generation in orphans.find(rows):
+        with transaction.atomic():
+            revision = generation.conversation.bump()
+            interrupted += Generation.objects.filter(
+                pk=generation.pk, attempt=generation.attempt, heartbeat_at=generation.heartbeat_at
+            ).move(
+                State.INTERRUPTED,
+                expect=State.STREAMING,
+                stop_reason="orphaned",
+                finished_at=timezone.now(),
+            )
+            Message.objects.filter(generation=generation).update(revision=revision)
+            transaction.on_commit(
+                partial(doorbell.ring_conversation, generation.conversation_id), robust=True
+            )
+    return interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one pass of the sweeper did."""
+
+    orphans: int
+    reconciled: int
+    moderated: int
+
+
+async def sweep(provider: Provider, orphans: Orphans) -> Swept:
+    """Finish what a crash left: orphans, unreconciled replies, verdicts still pending."""
+    interrupted = await in_database(_interrupt_orphans, orphans)
+    unreconciled = await in_database(_unreconciled)
+    for generation_id in unreconciled:
+        await reconcile.reconcile(generation_id, provider)
+    due = await in_database(_due_messages)
+    for message_id in due:
+        await reconcile.moderate_pending(message_id, provider)
+    swept = Swept(interrupted, len(unreconciled), len(due))
+    if any((swept.orphans, swept.reconciled)):
+        logger.info("swept", orphans=interrupted, reconciled=swept.reconciled, moderated=len(due))
+    return swept
+
+
+def _due_messages() -> list[int]:
+    rows = reconcile.due().filter(message__generation__reconciled_at__isnull=False)
+    return list(rows.values_list("message", flat=True).distinct()[:BATCH])
+
+
+def _unreconciled() -> list[int]:
+    rows = Generation.objects.unreconciled().filter(purpose=Purpose.REPLY)
+    return list(rows.order_by("finished_at").values_list("pk", flat=True)[:BATCH])
+
+
+def backlog() -> dict[str, int]:
+    """How many replies wait to be reconciled and how many verdicts are pending."""
+    return {
+        "unreconciled": Generation.objects.unreconciled().filter(purpose=Purpose.REPLY).count(),
+        "verdicts_pending": Verdict.objects.filter(state=VerdictState.PENDING).count(),
+    }
