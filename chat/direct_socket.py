@@ -1,4 +1,4 @@
-"""Daphne's WebSocket with a shorter way out for text frames, and with 1012 as a close code.
+"""Daphne with a shorter way out for text frames, 1012 as a close code, and patience.
 
 Twisted's transport queues every frame, registers the descriptor for writing, and sends it in a
 later turn of the loop: measured, 40 % of what a token costs. When nothing is queued before it, a
@@ -6,15 +6,23 @@ frame can go to the socket at once; what the kernel does not take is queued as e
 
 1012, "service restart", is a server's word: autobahn's public method takes only what a client may
 say, though its own frames may carry any code.
+
+Daphne takes whatever an application sends and queues it: measured, 200 MB in 0.2 s for a client
+that did not read. Here ``send`` waits until most of it is on its way.
 """
 
+import asyncio
 import socket
 import struct
 from typing import Any
 
+from daphne.server import Server
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 
 TEXT_FRAME = 0x81  # FIN and opcode 1, RFC 6455 section 5.2; a server's frames are not masked
+
+QUEUED_MAX_BYTES = 256 * 1024  # for one client, in this process; the kernel holds some more
+SLOW_CHECK_S = 0.05
 
 SERVER_CODES = {1001, 1011, 1012, 1013}  # RFC 6455 section 7.4.1 and its IANA registry
 
@@ -60,6 +68,29 @@ class DirectWebSocket(WebSocketProtocol):  # type: ignore[misc]
             super().serverClose(code)
 
     __hash__ = WebSocketProtocol.__hash__
+
+
+class PatientServer(Server):  # type: ignore[misc]
+    """Daphne whose ``send`` waits for a client that does not read, as ASGI means it to."""
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        await super().handle_reply(protocol, message)
+        # Twisted tells nobody when a queue has drained.
+        while _queued_bytes(protocol) > QUEUED_MAX_BYTES and _is_connected(self, protocol):  # noqa: ASYNC110
+            await asyncio.sleep(SLOW_CHECK_S)
+
+
+def _queued_bytes(protocol: Any) -> int:
+    transport = getattr(protocol, "transport", None)
+    waiting = getattr(transport, "_tempDataLen", 0)
+    if not waiting and not getattr(transport, "dataBuffer", b""):
+        return 0
+    queued: int = len(transport.dataBuffer) - transport.offset + waiting
+    return queued
+
+
+def _is_connected(server: Server, protocol: Any) -> bool:
+    return not server.connections.get(protocol, {"disconnected": True}).get("disconnected")
 
 
 def _is_idle(transport: Any) -> bool:

@@ -88,7 +88,11 @@ class ConversationConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         self.running = asyncio.create_task(self._watch(self.viewer, query))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """What a page says: ``{"type": "resume", "cursor": n}``, once, after each connection."""
+        """What a page says.
+
+        ``{"type": "resume", "cursor": n}``, once, after each connection, and now and then
+        ``{"type": "ack", "frame": n}`` for the newest frame that it has painted.
+        """
         try:
             if text_data is None or len(text_data) > INBOUND_CHARS:
                 raise ValueError("not a short text frame")
@@ -96,6 +100,10 @@ class ConversationConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             if said["type"] == "resume":
                 if not self._cursor.done():
                     self._cursor.set_result(_cursor(said["cursor"]))
+                return
+            if said["type"] == "ack":
+                if self.viewer is not None:
+                    self.viewer.window.acknowledge(int(said["frame"]))
                 return
             raise ValueError("unknown type")
         except (ValueError, TypeError, KeyError, AttributeError):

@@ -1,9 +1,10 @@
 """How a fragment gets into the page: a target, a swap, HTML.
 
-A WebSocket frame is one JSON envelope ``{"content", "target", "swap", "cursor"}`` as htmx's hx-ws
+A frame is one JSON envelope ``{"content", "target", "swap", "frame", "cursor"}`` as htmx's hx-ws
 reads it. Several fragments travel in one frame as ``<hx-partial>`` elements. Always an envelope:
-a raw frame that happens to parse as JSON would be dropped. ``cursor`` is the conversation's
-revision; the page gives it back when it resumes.
+a raw frame that happens to parse as JSON would be dropped. ``frame`` counts the frames of one
+connection, and is what the page acknowledges; ``cursor`` is the conversation's revision, and is
+what the page gives back when it resumes.
 """
 
 import html
@@ -21,7 +22,7 @@ class Fragment:
     content: str
 
 
-def envelope(fragments: Iterable[Fragment], cursor: int) -> str:
+def envelope(fragments: Iterable[Fragment], cursor: int, number: int = 0) -> str:
     """The text frame for these fragments, in order."""
     parts = list(fragments)
     if len(parts) == 1:
@@ -31,10 +32,12 @@ def envelope(fragments: Iterable[Fragment], cursor: int) -> str:
             "content": one.content,
             "target": one.target,
             "swap": f"{one.swap} swapEmpty:true",
+            "frame": number,
             "cursor": cursor,
         }
     else:
-        frame = {"content": "".join(map(partial, parts)), "cursor": cursor}
+        content = "".join(map(partial, parts))
+        frame = {"content": content, "frame": number, "cursor": cursor}
     return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
 
 

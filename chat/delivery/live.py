@@ -157,6 +157,10 @@ class LiveReply:
         )
         return Fragment(f"#reasoning-{self.message_id}", "innerHTML", content)
 
+    def status_now(self) -> Fragment:
+        """The status line as the page should have it."""
+        return status(*self._state)
+
     def _status(self, state: str, text: str) -> list[Fragment]:
         if (state, text) == self._state:
             return []

@@ -21,13 +21,18 @@ from chat.delivery import changes, frames
 from chat.delivery.changes import Changes, Running
 from chat.delivery.live import LiveReply, status
 from chat.delivery.page import idle_status, waiting_status
+from chat.delivery.window import Window
 from chat.engine.events import ReasoningDelta, RefusalDelta, TextDelta
 from chat.engine.log import Log, Subscription
 
 logger = structlog.get_logger()
 
-# No screen shows more than 60 pictures a second, so no page gets more than 60 frames a second.
-FRAME_GAP_S = 1 / 60
+# A reader sees no difference above 30 frames a second, and each costs the page a layout. A large
+# frame, as an open table makes them, is followed by a longer pause.
+FRAME_GAP_S = 1 / 30
+CHARACTERS_PER_S = 400_000
+# The list may be a little late; the first words may not, and both come at the same time.
+LIST_DELAY_S = 0.15
 POLL_S = 15.0  # a lost ring is noticed after this long at the latest
 STILL_WAITING_S = 10.0
 
@@ -59,6 +64,11 @@ class Viewer:
         self._last_frame = 0.0
         self._served = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._list_later: asyncio.TimerHandle | None = None
+        self._delayed = False
+        self._frames = 0
+        self._gap_s = FRAME_GAP_S
+        self.window = Window()
 
     def ring(self) -> None:
         """Something changed in the conversation."""
@@ -67,12 +77,23 @@ class Viewer:
 
     def ring_list(self) -> None:
         """Something changed in the user's list of conversations."""
+        if self._list_later is None:
+            loop = asyncio.get_running_loop()
+            self._list_later = loop.call_later(LIST_DELAY_S, self._ring_list_now)
+
+    def _ring_list_now(self) -> None:
+        self._list_later = None
         self._list_rung = True
         self._wake.set()
 
     def ring_status(self) -> None:
         """The model became ready, or failed."""
         self._status_rung = True
+        self._wake.set()
+
+    def _ring_log(self) -> None:
+        """The log cannot be read any more, or again: say so, and look for what was missed."""
+        self._status_rung = self._rung = True
         self._wake.set()
 
     async def run(self, cursor: int) -> None:
@@ -84,6 +105,7 @@ class Viewer:
         self._cursor = cursor
         self._rung = True
         poll = asyncio.create_task(self._poll())
+        self._log.listeners.add(self._ring_log)
         try:
             while True:
                 self._wake.clear()
@@ -103,6 +125,9 @@ class Viewer:
                 await self._wake.wait()
         finally:
             poll.cancel()
+            self._log.listeners.discard(self._ring_log)
+            if self._list_later is not None:
+                self._list_later.cancel()
             self._unfollow()
 
     async def _poll(self) -> None:
@@ -152,13 +177,18 @@ class Viewer:
 
     async def _refresh_status(self) -> None:
         """Say what the page waits for, as long as no reply says it better."""
-        if self._running is None:
+        was_delayed, self._delayed = self._delayed, not self._log.available
+        if self._delayed:
+            text = _("Live text is interrupted, reconnecting… Nothing is lost.")
+            await self._frame([status("delayed", text)])
+        elif self._running is None:
             await self._frame([idle_status()])
         elif self._live is None:
             await self._frame([waiting_status()])
         elif self._still_waiting is not None and not self._served:
-            text = _("Still waiting for the first token…")
-            await self._frame([status("waiting", text)])
+            await self._frame([status("waiting", _("Still waiting for the first token…"))])
+        elif was_delayed:
+            await self._frame([self._live.status_now()])
 
     def _follow(self, running: Running) -> None:
         self._running = running
@@ -177,9 +207,9 @@ class Viewer:
         self._running = self._live = self._subscription = None
 
     async def _pump(self, subscription: Subscription) -> None:
-        gap = time.monotonic() - self._last_frame
-        if gap < FRAME_GAP_S:
-            await asyncio.sleep(FRAME_GAP_S - gap)
+        since = time.monotonic() - self._last_frame
+        if since < self._gap_s:
+            await asyncio.sleep(self._gap_s - since)
         events = subscription.take()
         if not events:
             return
@@ -211,4 +241,9 @@ class Viewer:
             await in_database(changes.record_served, generation_id, milliseconds)
 
     async def _frame(self, fragments: list[frames.Fragment]) -> None:
-        await self._send(frames.envelope(fragments, self._cursor))
+        self._frames += 1
+        frame = frames.envelope(fragments, self._cursor, self._frames)
+        await self.window.wait_for_room(len(frame))
+        self.window.sent(self._frames, len(frame))
+        await self._send(frame)
+        self._gap_s = max(FRAME_GAP_S, len(frame) / CHARACTERS_PER_S)
