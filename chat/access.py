@@ -1,14 +1,18 @@
 """The one door from (user, id) to object. A stranger gets 404, whatever the path."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.db.models import F
 from django.http import Http404, HttpRequest
+from django.utils import timezone
 
-from chat.models import Conversation, Generation, Message
+from chat.models import Conversation, Generation, Message, User
 
 
 def conversation_to_read(user_id: int | None, conversation_id: UUID) -> Conversation:
@@ -71,3 +75,27 @@ def user_of_session(session_key: str | None) -> int | None:
     request.session = SessionStore(session_key)
     user = get_user(request)
     return user.pk if user.is_authenticated and user.is_active else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a session's right to be served hangs on; when it changes, look closer."""
+
+    session: bool
+    active: bool
+    password: str = field(repr=False)
+
+    @property
+    def is_good(self) -> bool:
+        return self.session and self.active
+
+
+def standings(wanted: Sequence[tuple[str, int]]) -> list[Standing]:
+    """The standing of each (session key, user id)."""
+    sessions = Session.objects.filter(
+        session_key__in={key for key, _ in wanted}, expire_date__gt=timezone.now()
+    )
+    keys = set(sessions.values_list("session_key", flat=True))
+    users = User.objects.filter(pk__in={pk for _, pk in wanted}, is_active=True)
+    passwords = dict(users.values_list("pk", "password"))
+    return [Standing(key in keys, pk in passwords, passwords.get(pk, "")) for key, pk in wanted]

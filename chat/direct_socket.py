@@ -81,7 +81,7 @@ class PatientServer(Server):  # type: ignore[misc]
 
 
 def _queued_bytes(protocol: Any) -> int:
-    transport = getattr(protocol, "transport", None)
+    transport: Any = getattr(protocol, "transport", None)
     waiting = getattr(transport, "_tempDataLen", 0)
     if not waiting and not getattr(transport, "dataBuffer", b""):
         return 0

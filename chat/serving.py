@@ -18,7 +18,7 @@ from django.conf import settings
 from chat import services
 from chat.accounts.setup import setup_path
 from chat.database import close_pool, in_database
-from chat.delivery import consumers
+from chat.delivery import open_page
 from chat.process import Signals, drain, settle
 
 logger = structlog.get_logger()
@@ -97,10 +97,10 @@ class Serving:
             if current is not None:
                 current.draining.set()
             await asyncio.gather(*self._stop_listening(loop))
-            await consumers.close_all()
+            await open_page.close_all()
             await drain(signals.hurry)
             # A socket whose handshake was under way when the listener closed.
-            await consumers.close_all()
+            await open_page.close_all()
             await asyncio.sleep(0.1)
         except Exception:
             logger.exception("shutdown_failed")

@@ -1,15 +1,21 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from chat.views import commands, export, health, pages, setup
+from chat.delivery import event_stream
+from chat.views import branches, commands, export, health, pages, setup
 
 _conversation = "c/<uuid:conversation_id>/"
+_message = _conversation + "messages/<int:message_id>/"
 
 urlpatterns = [
     path("", pages.home, name="home"),
     path(_conversation, pages.conversation, name="conversation"),
     path(_conversation + "messages", commands.send, name="send"),
-    path(_conversation + "messages/<int:message_id>/again", commands.try_again, name="try_again"),
+    path(_message + "edit", branches.edit, name="edit"),
+    path(_message + "regenerate", branches.regenerate, name="regenerate"),
+    path(_message + "continue", branches.continue_reply, name="continue"),
+    path(_message + "show", branches.show, name="show"),
+    path(_conversation + "events", event_stream.events, name="events"),
     path(_conversation + "stop", commands.stop, name="stop"),
     path(_conversation + "rename", commands.rename, name="rename"),
     path(_conversation + "delete", commands.delete, name="delete"),

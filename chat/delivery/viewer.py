@@ -52,7 +52,7 @@ class Viewer:
         self.user_id, self.conversation_id = user_id, conversation_id
         self._log, self._send = log, send
         self._new = new  # the page of a conversation whose first message is still to be written
-        self._cursor = 0
+        self.cursor = 0
         self._opening = True  # until the page has been told what is being written
         self._followed: set[int] = set()
         self._wake = asyncio.Event()
@@ -102,7 +102,7 @@ class Viewer:
         Raises:
             Gone: the conversation was deleted, or is not the user's any more.
         """
-        self._cursor = cursor
+        self.cursor = cursor
         self._rung = True
         poll = asyncio.create_task(self._poll())
         self._log.listeners.add(self._ring_log)
@@ -144,7 +144,7 @@ class Viewer:
                 raise Gone
             return
         self._new = self._opening = False
-        self._cursor = found.cursor
+        self.cursor = found.cursor
         following = self._running.message_id if self._running is not None else None
         if found.whole or following in found.settled:
             self._unfollow()
@@ -160,7 +160,7 @@ class Viewer:
                 changes.load,
                 self.user_id,
                 self.conversation_id,
-                self._cursor,
+                self.cursor,
                 frozenset(self._followed),
                 opening=self._opening,
             )
@@ -242,7 +242,7 @@ class Viewer:
 
     async def _frame(self, fragments: list[frames.Fragment]) -> None:
         self._frames += 1
-        frame = frames.envelope(fragments, self._cursor, self._frames)
+        frame = frames.envelope(fragments, self.cursor, self._frames)
         await self.window.wait_for_room(len(frame))
         self.window.sent(self._frames, len(frame))
         await self._send(frame)

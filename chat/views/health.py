@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from chat import reconcile, services
+from chat import services, sweeper
 
 
 @require_safe
@@ -29,7 +29,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        backlog = reconcile.backlog()
+        backlog = sweeper.backlog()
         checks["database"] = "ok"
     except DatabaseError as error:
         checks["database"] = f"unavailable: {type(error).__name__}"

@@ -40,7 +40,9 @@ def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 def page_context(
     request: HttpRequest, conversation: Conversation, ticket: str = "", **more: Any
 ) -> dict[str, Any]:
-    branch = conversation.branch()
+    tree = conversation.tree()
+    branch = conversation.branch(tree)
+    shown = "".join(message_html(message, tree) for message in branch)
     socket = reverse("socket", args=[conversation.pk])
     # The revision of the rows that the page shows: what comes later comes through the socket.
     query = f"after={conversation.revision}" + (f"&new={ticket}" if ticket else "")
@@ -48,8 +50,9 @@ def page_context(
         "conversation": conversation,
         "ticket": ticket,
         "socket": f"{socket}?{query}",
+        "events": reverse("events", args=[conversation.pk]) + (f"?new={ticket}" if ticket else ""),
         "key": uuid.uuid4().hex,
-        "messages_html": mark_safe("".join(map(message_html, branch))),  # noqa: S308
+        "messages_html": mark_safe(shown),  # noqa: S308
         "empty": not branch,
         "status": mark_safe(status_of(branch).content),  # noqa: S308
         "conversations_html": list_html(conversations_of(signed_in(request).pk), conversation.pk),

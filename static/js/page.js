@@ -1,6 +1,8 @@
 /* The conversation page: each part is wired to its elements once. */
+import { Branches } from "./branches.js";
 import { Composer } from "./composer.js";
 import { watchCopies } from "./copy.js";
+import { Edits } from "./edit.js";
 import { watchDialog, watchMenus, watchSidebar } from "./overlays.js";
 import { Follower } from "./scroll.js";
 import { Connection } from "./socket.js";
@@ -9,7 +11,13 @@ const $ = (id) => document.getElementById(id);
 
 const follower = new Follower($("transcript"), $("messages"), $("jump"));
 const composer = new Composer($("composer"), $("composer-error"), () => follower.stick());
-new Connection($("conversation"), $("status"));
+new Branches($("messages"), $("composer-error"), $("conversation").dataset, follower, composer);
+new Edits($("conversation"), $("messages"), $("composer").dataset, (opener, saved) => {
+  if (saved) follower.stick();
+  if (opener && !saved) opener.focus();
+  else composer.focus();
+});
+new Connection($("conversation"), $("status"), $("transport"));
 
 watchDialog($("dialog"));
 watchMenus();

@@ -12,7 +12,7 @@ from django.test import Client
 
 from chat import actions, services, tickets
 from chat.database import in_database
-from chat.delivery import consumers
+from chat.delivery import open_page
 from chat.models import User
 from chat.services import Services
 from chatsite.asgi import application
@@ -218,7 +218,7 @@ async def test_at_a_restart_the_pages_are_told_to_come_back(
     conversation = await ask(user=ada)
     socket = Socket(f"/ws/c/{conversation}/", session)
     assert await socket.opens()
-    await consumers.close_all()
+    await open_page.close_all()
     assert await socket.close_code() == 1012
 
 
@@ -240,7 +240,7 @@ async def test_a_closed_socket_leaves_nothing_behind(
     assert await socket.opens()
     await socket.until("All is well.")
     await socket.communicator.disconnect()
-    assert not consumers._open
+    assert not open_page.open_pages()
 
     async def forgotten() -> bool:
         return len(running.log) == 0  # type: ignore[arg-type]

@@ -134,7 +134,7 @@ async def visit(
     """Opens the page in a fresh context: ``await visit(server, path, **context options)``.
 
     ``who`` is the test's person unless told otherwise; None is nobody yet. ``via`` is an address
-    to use instead of the server's own.
+    to use instead of the server's own. Without ``connect`` no socket is waited for.
     """
     async with AsyncExitStack() as contexts:
 
@@ -144,6 +144,7 @@ async def visit(
             *,
             who: Person | None = person,
             via: str = "",
+            connect: bool = True,
             **options: Any,
         ) -> Chat:
             origin = via or server.url
@@ -156,7 +157,7 @@ async def visit(
                     [{"name": "sessionid", "value": who.session, "url": origin}]
                 )
             chat = Chat(await context.new_page(), server, who or person, answers)
-            if who is None or not options.get("java_script_enabled", True):
+            if who is None or not connect or not options.get("java_script_enabled", True):
                 await chat.page.goto(path)
             else:
                 await chat.open(path)

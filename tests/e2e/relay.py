@@ -5,10 +5,14 @@ import contextlib
 
 
 class Relay:
-    """``async with Relay(port) as relay`` and let the page use ``relay.url``."""
+    """``async with Relay(port) as relay`` and let the page use ``relay.url``.
 
-    def __init__(self, port: int) -> None:
-        self._to, self._port = port, 0
+    With ``no_websockets`` it is a proxy of the kind that lets none through: requests to upgrade are
+    answered with 403.
+    """
+
+    def __init__(self, port: int, *, no_websockets: bool = False) -> None:
+        self._to, self._port, self._no_websockets = port, 0, no_websockets
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -44,9 +48,22 @@ class Relay:
         with contextlib.suppress(OSError):
             there, back = await asyncio.open_connection("127.0.0.1", self._to)
             self._writers |= {writer, back}
-            await asyncio.gather(_pass(reader, back), _pass(there, writer))
+            await asyncio.gather(self._requests(reader, back, writer), _pass(there, writer))
             self._writers -= {writer, back}
         self._tasks.discard(task)
+
+    async def _requests(
+        self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, writer: asyncio.StreamWriter
+    ) -> None:
+        if self._no_websockets:
+            first = await reader.read(65_536)
+            if b"upgrade: websocket" in first.lower():
+                writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+                writer.close()
+                back.close()
+                return
+            back.write(first)
+        await _pass(reader, back)
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
