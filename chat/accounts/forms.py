@@ -5,7 +5,11 @@ from typing import Any
 
 from allauth.account import forms
 from django import forms as django_forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from chat.models import User
 
 NEW_PASSWORD_HELP = _(
     "At least 8 characters. Anything goes, spaces too: a few unusual words make a good one."
@@ -112,3 +116,29 @@ class ResetPasswordKeyForm(Polite, forms.ResetPasswordKeyForm):  # type: ignore[
 
 class ReauthenticateForm(Polite, forms.ReauthenticateForm):  # type: ignore[misc]
     pass
+
+
+class PreferencesForm(django_forms.ModelForm):  # type: ignore[type-arg]
+    """Off and greyed where the operator does not leave the choice."""
+
+    class Meta:
+        model = User
+        fields = ["finish_when_away"]
+        labels = {"finish_when_away": _("Finish my answers when I leave")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["finish_when_away"]
+        grace = settings.STREAM_ABANDON_GRACE
+        if grace is None:
+            field.disabled = True
+            field.help_text = _("Here every answer is written to its end.")
+        elif not settings.STREAM_FINISH_WHEN_AWAY:
+            field.disabled = True
+            field.help_text = _("The operator of this server does not allow it.")
+        else:
+            field.help_text = ngettext(
+                "Otherwise an answer ends %(seconds)d second after you closed its last page.",
+                "Otherwise an answer ends %(seconds)d seconds after you closed its last page.",
+                int(grace),
+            ) % {"seconds": grace}

@@ -19,6 +19,7 @@ urlpatterns = [
         views.PasswordResetDoneView.as_view(),
         name="account_reset_password_done",
     ),
+    path("preferences/", views.PreferencesView.as_view(), name="preferences"),
     re_path(
         r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
         views.PasswordResetFromKeyView.as_view(),

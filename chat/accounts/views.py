@@ -5,8 +5,12 @@ from typing import Any
 from allauth.account import views
 from allauth.account.adapter import get_adapter
 from django.conf import settings
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.messages.views import SuccessMessageMixin
 from django.db import IntegrityError
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy
+from django.views.generic import UpdateView
 
 from chat.accounts import forms, invitations
 from chat.models import User
@@ -59,6 +63,19 @@ class PasswordChangeView(views.PasswordChangeView):  # type: ignore[misc]
 
 class PasswordSetView(views.PasswordSetView):  # type: ignore[misc]
     form_class = forms.SetPasswordForm
+
+
+class PreferencesView(LoginRequiredMixin, SuccessMessageMixin, UpdateView):  # type: ignore[type-arg]
+    """What a person decides for himself, as far as the operator lets him."""
+
+    form_class = forms.PreferencesForm
+    template_name = "account/preferences.html"
+    success_url = reverse_lazy("preferences")
+    success_message = gettext_lazy("Your preferences are saved.")
+
+    def get_object(self, queryset: Any = None) -> User:
+        assert isinstance(self.request.user, User)
+        return self.request.user
 
 
 class ReauthenticateView(views.ReauthenticateView):  # type: ignore[misc]

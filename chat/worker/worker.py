@@ -16,7 +16,7 @@ from django.db import DatabaseError
 
 from chat import doorbell, reconcile, titles
 from chat.database import in_database
-from chat.engine.errors import ProviderError
+from chat.engine.errors import ProviderError, TimedOut
 from chat.engine.events import Ended, Outcome
 from chat.engine.log import Log
 from chat.engine.provider import Provider
@@ -40,6 +40,7 @@ PATROL_S = 0.4
 TITLES_AT_ONCE = 2
 # Reasons that end a turn as stopped: somebody wanted it so. Any other way is an interruption.
 WANTED = {"user", "deleted"}
+DEADLINE = "deadline"
 
 
 class InternalError(ProviderError):
@@ -209,7 +210,8 @@ class Worker:
                 logger.error("generation_crashed", exc_info=error)
                 error = InternalError(type(error).__name__)
             return (Outcome.FAILED if turn.reply.empty else Outcome.INTERRUPTED), error
-        running.stop_reason = ""  # it came to its own end before the stop reached it
+        # It came to its own end, maybe before a stop could reach it.
+        running.stop_reason = DEADLINE if isinstance(turn.error, TimedOut) else ""
         assert turn.outcome is not None
         return turn.outcome, turn.error
 
