@@ -78,9 +78,8 @@ class Follower:
     async def close(self) -> None:
         self._closing = True
         self._wake.set()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await asyncio.shield(self._tasks[1])
+        # The tending task ends by itself, and its connection stays in order.
+        await asyncio.wait(self._tasks[1:], timeout=CLOSE_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

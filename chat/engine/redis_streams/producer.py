@@ -6,7 +6,6 @@ without its last second, or empty, is given what it lacks.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 
 import structlog
@@ -63,11 +62,10 @@ class Producer:
         self._closing = True
         self._wake.set()
         if self._task is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_S):
-                    await asyncio.shield(self._task)
+            await asyncio.wait([self._task], timeout=CLOSE_S)
             self._task.cancel()
-        await self._redis.aclose()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._redis.aclose(close_connection_pool=True)
 
     def open(self, generation_id: int, attempt: int) -> None:
         log = self._logs.get(generation_id)
