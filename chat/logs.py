@@ -12,6 +12,15 @@ from typing import Any
 import structlog
 
 
+def _brief(record: logging.LogRecord) -> bool:
+    """What fails again every few seconds while Redis is away, without a traceback each time."""
+    if record.exc_info and record.exc_info[0] is not None:
+        record.msg, record.args = "%s: %s", (record.getMessage(), record.exc_info[0].__name__)
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
 def configure(config: dict[str, Any]) -> None:
     """Django's LOGGING_CONFIG hook: send everything, ours and the libraries', the same way."""
     as_json = config["format"] == "json" or (config["format"] == "auto" and not sys.stderr.isatty())
@@ -52,4 +61,5 @@ def configure(config: dict[str, Any]) -> None:
     # Libraries that write request bodies or a line per frame at INFO and DEBUG.
     for name in ("daphne", "openai", "httpx2", "httpcore2", "aiohttp", "asyncio", "twisted"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("channels_redis.pubsub").addFilter(_brief)
     logging.captureWarnings(capture=True)

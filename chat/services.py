@@ -218,6 +218,11 @@ def readiness() -> Readiness:
     return _current.readiness if _current is not None else Readiness.READY
 
 
+def log_available() -> bool:
+    """Do events travel between the processes at present?"""
+    return _current is None or _current.log.available
+
+
 def model_names() -> list[str]:
     """The models to choose from, the default first; empty while the endpoint has not said."""
     return _current.models if _current is not None else list(settings.CHAT_MODELS)

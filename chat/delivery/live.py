@@ -8,6 +8,7 @@ import html
 from collections.abc import Iterable
 
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from chat.delivery.frames import Fragment, body_id, caret, tail
@@ -75,6 +76,7 @@ class LiveReply:
         self._reasoning: list[str] = []
         self._thought_ms: float | None = None
         self._state: tuple[str, str] = ("", "")
+        self._shown: Fragment | None = None
 
     def start(self, events: Iterable[Event]) -> list[Fragment]:
         """Fragments that put the reply so far on a page, whatever the page had of it."""
@@ -88,8 +90,8 @@ class LiveReply:
         ]
         if self._reasoning:
             fragments.append(self._reasoning_section("".join(self._reasoning)))
-        if self._state[0]:
-            fragments.append(status(*self._state))
+        if self._shown is not None:
+            fragments.append(self._shown)
         return fragments
 
     def apply(self, events: Iterable[Event]) -> list[Fragment]:
@@ -124,8 +126,7 @@ class LiveReply:
             case Requested():
                 return self._status("waiting", _("Waiting for the first token…"))
             case Retrying(delay_s):
-                text = _("The model is busy. Trying again in %(wait)s…")
-                return self._status("waiting", text % {"wait": duration(delay_s * 1000)})
+                return self._retrying(delay_s)
             case Thought(duration_ms):
                 self._thought_ms = duration_ms
                 content = html.escape(thought_text(duration_ms))
@@ -157,15 +158,33 @@ class LiveReply:
         )
         return Fragment(f"#reasoning-{self.message_id}", "innerHTML", content)
 
+    def _retrying(self, delay_s: float) -> list[Fragment]:
+        text = _("The model is busy. Trying again in %(wait)s…")
+        wait = duration(delay_s * 1000)
+        self._state = ("waiting", text % {"wait": wait})
+        # The page counts the seconds down; a screen reader hears them once.
+        content = format_html(
+            '<span data-state="waiting"><span class="visually-hidden">{}</span>'
+            '<span aria-hidden="true">{}</span></span>',
+            self._state[1],
+            format_html(
+                text.replace("%(wait)s", "{}"),
+                format_html('<span data-countdown="{}">{}</span>', f"{delay_s:.1f}", wait),
+            ),
+        )
+        self._shown = Fragment("#status", "innerHTML", content)
+        return [self._shown]
+
     def status_now(self) -> Fragment:
         """The status line as the page should have it."""
-        return status(*self._state)
+        return self._shown or status("", "")
 
     def _status(self, state: str, text: str) -> list[Fragment]:
         if (state, text) == self._state:
             return []
         self._state = (state, text)
-        return [status(state, text)]
+        self._shown = status(state, text)
+        return [self._shown]
 
     def _fragment(self, op: Op) -> Fragment:
         kind = type(op)
