@@ -1,0 +1,66 @@
+"""The operator's status page, and the stream by which it tests what lies before Parley."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_safe
+
+from chat.delivery.echo import PATH as ECHO_PATH
+from chat.operate import process, stream
+from chat.operate.tables import tables
+from chat.operate.who import may_see_status
+from chat.views.answers import by_htmx
+from chat.views.health import readyz
+from chat.views.people import signed_in
+
+View = Callable[[HttpRequest], HttpResponseBase]
+
+
+def _for_operators(view: View) -> View:
+    """To everybody else who is signed in there is nothing here."""
+
+    @login_required
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponseBase:
+        if not may_see_status(signed_in(request)):
+            raise Http404
+        return view(request)
+
+    return guarded
+
+
+@_for_operators
+@require_safe
+@never_cache
+def status(request: HttpRequest) -> HttpResponse:
+    """The page; to htmx, the tables of it."""
+    now = timezone.now()
+    ready = json.loads(readyz(request).content)  # in its own words, whatever it looks at
+    checks = ready["checks"]
+    if settings.REDIS_URL:
+        checks.setdefault("redis", process.redis())
+    context = {
+        "now": now,
+        "ready": ready["ready"],
+        "tables": tables(checks, now),
+        "echo_path": f"/{ECHO_PATH}",
+    }
+    template = "operate/_figures.html" if by_htmx(request) else "operate/status.html"
+    return render(request, template, context)
+
+
+@_for_operators
+@require_GET
+def stream_test(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(
+        stream.pieces(),
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
+    )
