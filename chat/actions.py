@@ -1,8 +1,10 @@
 """What a person does to a conversation: one function, one transaction, the doorbell on commit.
 
-Errors are ``Rejected``: a sentence for the person, who keeps what he typed.
+Errors are ``Rejected``: a sentence for the person, who keeps what he typed. What concerns the
+branches of a conversation (edit, regenerate, continue, versions) is in ``chat.branches``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -50,23 +52,37 @@ def send(
         Rejected: a reply is being written here, or the user has too many of them.
         Http404: no such conversation for this user.
     """
+    return accept_once(
+        user,
+        conversation_id,
+        key,
+        partial(_send, user, conversation_id, text, key, may_create, request_id),
+    )
+
+
+def accept_once(user: User, conversation_id: UUID, key: str, make: Callable[[], Message]) -> Sent:
+    """Make a message in a transaction, unless its form has made one already.
+
+    ``make`` creates the message with this ``key`` and queues the reply to it; the database's
+    constraints say when either may not be.
+    """
     try:
         with transaction.atomic():
-            return _send(user, conversation_id, text, key, may_create, request_id)
+            return Sent(make(), created=True)
     except IntegrityError:
-        # Somebody else's transaction was first: the same form again, or another send.
+        # Somebody else's transaction was first: the same form again, or another reply.
         earlier = Message.objects.filter(
             conversation=conversation_id, conversation__owner=user, send_key=key
         ).first()
         if earlier is not None:
             return Sent(earlier, created=False)
         access.conversation_if_any(user.pk, conversation_id)
-        raise Rejected(_still_writing()) from None
+        raise Rejected(still_writing()) from None
 
 
 def _send(
     user: User, conversation_id: UUID, text: str, key: str, may_create: bool, request_id: str
-) -> Sent:
+) -> Message:
     now = timezone.now()
     conversation = access.conversation_if_any(user.pk, conversation_id)
     if conversation is None:
@@ -78,44 +94,15 @@ def _send(
         revision = conversation.revision
     else:
         revision = conversation.bump()  # locks the row: from here on we are alone in it
-    message = conversation.messages.create(
-        parent_id=conversation.head_id,
-        role=Role.USER,
-        text=text,
-        send_key=key,
-        created_revision=revision,
-        revision=revision,
-    )
-    _refuse_too_many(user)
-    _queue_reply(conversation, message, revision, request_id)
+    message = say(conversation, conversation.head_id, text, key, revision)
+    refuse_too_many(user)
+    queue_reply(conversation, message, revision, request_id)
     conversation.active_at = now
     if not conversation.title:
         conversation.title = _first_words(text)
     conversation.save(update_fields=["active_at", "head", "title"])
     transaction.on_commit(partial(doorbell.ring_user, user.pk))
-    return Sent(message, created=True)
-
-
-def try_again(user: User, conversation_id: UUID, message_id: int, request_id: str = "") -> None:
-    """Write another reply beside one that failed or was cut short; the old one stays in the record.
-
-    Raises:
-        Rejected, Http404
-    """
-    try:
-        with transaction.atomic():
-            conversation = access.conversation_to_write(user.pk, conversation_id)
-            old = access.message_to_write(conversation, message_id)
-            if old.role != Role.ASSISTANT or old.parent is None:
-                raise Http404
-            _refuse_too_many(user)
-            revision = conversation.bump()
-            conversation.branch_revision = revision
-            _queue_reply(conversation, old.parent, revision, request_id)
-            conversation.active_at = timezone.now()
-            conversation.save(update_fields=["active_at", "head", "branch_revision"])
-    except IntegrityError:
-        raise Rejected(_still_writing()) from None
+    return message
 
 
 def stop(user: User, conversation_id: UUID) -> bool:
@@ -149,9 +136,24 @@ def delete(user: User, conversation_id: UUID) -> None:
         transaction.on_commit(partial(doorbell.ring_user, user.pk))
 
 
-def _queue_reply(
+def say(
+    conversation: Conversation, parent_id: int | None, text: str, key: str, revision: int
+) -> Message:
+    """What the person said, in the caller's transaction."""
+    return conversation.messages.create(
+        parent_id=parent_id,
+        role=Role.USER,
+        text=text,
+        send_key=key,
+        created_revision=revision,
+        revision=revision,
+    )
+
+
+def queue_reply(
     conversation: Conversation, parent: Message, revision: int, request_id: str
 ) -> None:
+    """An empty reply behind ``parent`` and its generation; the caller saves the new head."""
     reply = conversation.messages.create(
         parent=parent,
         role=Role.ASSISTANT,
@@ -188,11 +190,12 @@ def _stop_running(conversation: Conversation, reason: str) -> bool:
         Message.objects.filter(generation=generation).update(revision=revision)
         transaction.on_commit(partial(doorbell.ring_conversation, conversation.pk))
     else:
+        rows.filter(state=State.STREAMING, stop_requested="").update(stop_requested=reason)
         transaction.on_commit(partial(services.stop_generation, generation.pk, reason))
     return True
 
 
-def _refuse_too_many(user: User) -> None:
+def refuse_too_many(user: User) -> None:
     limit = settings.CONCURRENT_REPLIES_PER_USER
     running = Generation.objects.filter(
         conversation__owner=user, state__in=ACTIVE, purpose="reply"
@@ -208,8 +211,8 @@ def _refuse_too_many(user: User) -> None:
         )
 
 
-def _still_writing() -> str:
-    return _("A reply is still being written here. Wait for it or stop it, then send again.")
+def still_writing() -> str:
+    return _("A reply is still being written here. Wait for it or stop it, then try again.")
 
 
 def _first_words(text: str) -> str:

@@ -12,15 +12,14 @@ from chat.models import Conversation
 from chat.models.conversation import TITLE_CHARS
 
 
-class SendForm(forms.Form):
-    """The composer. ``key`` makes a repeated submit harmless, ``new`` is a ticket."""
+class EditForm(forms.Form):
+    """What a person says. ``key`` makes a repeated submit harmless."""
 
     text = forms.CharField(
         strip=False,
         error_messages={"required": _("Write a message first.")},
     )
     key = forms.CharField(validators=[RegexValidator(r"^[\w-]{8,64}$")])
-    new = forms.CharField(required=False, max_length=300)
 
     def clean_text(self) -> str:
         # Browsers submit line breaks as CRLF whatever was typed.
@@ -34,6 +33,12 @@ class SendForm(forms.Form):
                 % {"length": f"{len(text):,}", "limit": f"{limit:,}"}
             )
         return text
+
+
+class SendForm(EditForm):
+    """The composer. ``new`` is the ticket of a conversation that is not written yet."""
+
+    new = forms.CharField(required=False, max_length=300)
 
 
 class RenameForm(forms.Form):

@@ -39,20 +39,24 @@ async def reconcile(generation_id: int, provider: Provider) -> None:
     text = await in_database(_text_to_reconcile, generation_id)
     if text is None:
         return
-    results = await moderate_at_once(text, provider)
+    text_before = await in_database(_text_before, generation_id)
+    results = await moderate_at_once(text, provider, text_before)
     message_id = await in_database(_write_later, generation_id, text, results)
     if message_id is not None and has_pending(text, results):
         await moderate_pending(message_id, provider)
 
 
-async def moderate_at_once(text: str, provider: Provider) -> dict[str, Result]:
+async def moderate_at_once(
+    text: str, provider: Provider, text_before: str = ""
+) -> dict[str, Result]:
     """The verdicts that are had without asking anybody: they go in with the receipt.
 
     A remote backend is asked afterwards: while it may be down, its verdict is on record as pending.
+    A continuation is judged together with what it continues (``Message.text_before``).
     """
     if not text or "local" not in settings.MODERATION_BACKENDS:
         return {}
-    return {"local": await backend("local", provider).moderate(text)}
+    return {"local": await backend("local", provider).moderate(text_before + text)}
 
 
 def has_pending(text: str, results: dict[str, Result]) -> bool:
@@ -74,6 +78,10 @@ async def moderate_pending(message_id: int, provider: Provider) -> None:
 def _text_to_reconcile(generation_id: int) -> str | None:
     rows = Generation.objects.filter(pk=generation_id, purpose=Purpose.REPLY).unreconciled()
     return rows.values_list("message__text", flat=True).first()
+
+
+def _text_before(generation_id: int) -> str:
+    return Message.objects.get(generation=generation_id).text_before()
 
 
 def _write_later(generation_id: int, text: str, results: dict[str, Result]) -> int | None:
@@ -157,7 +165,10 @@ def _overall(states: list[str]) -> VerdictState:
 
 def _pending(message_id: int) -> list[tuple[int, str, str]]:
     rows = due().filter(message=message_id)
-    return list(rows.values_list("pk", "backend", "message__text"))
+    return [
+        (verdict.pk, verdict.backend, verdict.message.text_before() + verdict.message.text)
+        for verdict in rows.select_related("message")
+    ]
 
 
 def due() -> QuerySet[Verdict]:

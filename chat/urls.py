@@ -2,7 +2,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from chat.delivery import event_stream
-from chat.views import branches, commands, export, health, pages, setup
+from chat.views import branches, commands, export, health, operate, pages, setup
 
 _conversation = "c/<uuid:conversation_id>/"
 _message = _conversation + "messages/<int:message_id>/"
@@ -23,6 +23,8 @@ urlpatterns = [
     path(_conversation + "export.json", export.as_json, name="export_json"),
     path(_conversation + "export.md", export.as_markdown, name="export_markdown"),
     path("setup/<str:token>/", setup.first_administrator, name="setup"),
+    path("operate/status/", operate.status, name="operator_status"),
+    path("operate/status/stream", operate.stream_test, name="operator_stream_test"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     # The socket's path belongs to delivery.routing; the name is for reverse(), and a plain request

@@ -10,9 +10,10 @@ from chat import actions, tickets
 from chat.models import Conversation, Message, User
 
 READ = ["/c/{c}/", "/c/{c}/export.json", "/c/{c}/export.md", "/c/{c}/rename", "/c/{c}/delete"]
-READ += ["/c/{c}/settings"]
+READ += ["/c/{c}/settings", "/c/{c}/messages/{q}/edit"]
 WRITE = ["/c/{c}/messages", "/c/{c}/stop", "/c/{c}/rename", "/c/{c}/delete", "/c/{c}/settings"]
-WRITE += ["/c/{c}/messages/{m}/again"]
+WRITE += ["/c/{c}/messages/{q}/edit"]
+WRITE += ["/c/{c}/messages/{m}/" + command for command in ("regenerate", "continue", "show")]
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def conversation(ada: User) -> Conversation:
 
 
 def url(pattern: str, conversation: Conversation) -> str:
-    reply = Message.objects.get(conversation=conversation, role="assistant")
-    return pattern.format(c=conversation.pk, m=reply.pk)
+    asked, reply = conversation.messages.order_by("pk")
+    return pattern.format(c=conversation.pk, q=asked.pk, m=reply.pk)
 
 
 @pytest.mark.parametrize("pattern", READ)
@@ -40,7 +41,7 @@ def test_a_stranger_reads_what_he_would_read_of_nothing(
     pattern: str, bob: User, conversation: Conversation, sign_in: Callable[[User], Client]
 ) -> None:
     theirs = sign_in(bob).get(url(pattern, conversation))
-    nobodys = sign_in(bob).get(pattern.format(c=uuid.uuid4(), m=1))
+    nobodys = sign_in(bob).get(pattern.format(c=uuid.uuid4(), q=1, m=1))
     assert theirs.status_code == nobodys.status_code == 404
     assert theirs.content == nobodys.content
 

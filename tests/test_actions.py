@@ -84,20 +84,6 @@ def test_stopping_a_queued_reply_ends_it_before_any_call(ada: User) -> None:
     assert not actions.stop(ada, conversation)
 
 
-def test_trying_again_writes_beside_the_old_reply(ada: User) -> None:
-    conversation = uuid.uuid4()
-    send(ada, conversation)
-    actions.stop(ada, conversation)
-    old = Message.objects.get(role="assistant")
-    actions.try_again(ada, conversation, old.pk)
-    new = Message.objects.filter(role="assistant").latest("pk")
-    row = Conversation.objects.get(pk=conversation)
-    assert new.parent == old.parent
-    assert row.head == new
-    assert row.branch_revision == row.revision
-    assert [m.pk for m in row.branch()] == [old.parent_id, new.pk]
-
-
 def test_a_deleted_conversation_is_out_of_sight_and_on_record(ada: User) -> None:
     conversation = uuid.uuid4()
     send(ada, conversation, "Between us")

@@ -9,8 +9,9 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 
-from chat import actions
-from chat.models import Conversation, Generation, Message, User
+from chat import actions, branches
+from chat.models import Conversation, Generation, Message, State, User
+from tests.talk import ask, end, talk
 
 HTMX = {"HX-Request": "true"}
 
@@ -152,6 +153,54 @@ def test_the_export_has_every_message_with_what_is_known_of_it(client: Client, a
     assert (reply["state"], reply["stop_reason"]) == ("stopped", "user")
     for field in ("usage", "ttft", "verdict", "sha256", "tool_calls", "error", "model", "created"):
         assert field in reply
+
+
+def test_the_json_export_has_every_branch_with_parents_and_head(client: Client, ada: User) -> None:
+    conversation, asked, cut = talk(ada, "Half an ans", state=State.STOPPED)
+    branches.continue_reply(ada, conversation, cut.pk)
+    rest = end(conversation, "wer.")
+    edited = branches.edit(ada, conversation, asked.pk, "Good morning?", "edit-key").message
+    answer = end(conversation, "Good morning.")
+    export = json.loads(client.get(f"/c/{conversation}/export.json").content)
+    assert [(m["id"], m["parent"], m["text"]) for m in export["messages"]] == [
+        (asked.pk, None, "Hello?"),
+        (cut.pk, asked.pk, "Half an ans"),
+        (rest.pk, cut.pk, "wer."),
+        (edited.pk, None, "Good morning?"),
+        (answer.pk, edited.pk, "Good morning."),
+    ]
+    assert export["head"] == answer.pk
+    assert [m["state"] for m in export["messages"]][1:3] == ["stopped", "complete"]
+
+
+def test_the_markdown_export_has_the_branch_on_screen_first(client: Client, ada: User) -> None:
+    conversation, _, cut = talk(ada, "Half an ans", state=State.STOPPED)
+    branches.continue_reply(ada, conversation, cut.pk)
+    end(conversation, "wer.")
+    ask(ada, "And then?", conversation)
+    end(conversation, "Nothing.")
+    branches.regenerate(ada, conversation, cut.pk)
+    end(conversation, "A whole answer.")
+    text = client.get(f"/c/{conversation}/export.md").content.decode()
+    lines = ["Hello?", "A whole answer.", "# Another branch", "Half an ans", "wer.", "Nothing."]
+    assert [line for line in text.splitlines() if line in lines] == lines
+    assert "version 2 of 2" in text
+    assert "version 1 of 2, stopped" in text
+    assert "continued" in text
+    assert "it follows what user said at" in text
+
+
+def test_an_export_shows_no_more_of_another_branch_than_the_page_would(
+    client: Client, ada: User
+) -> None:
+    conversation, _, old = talk(ada, "Something bad.")
+    Message.objects.filter(pk=old.pk).update(withheld_at=old.created_at)
+    branches.regenerate(ada, conversation, old.pk)
+    end(conversation, "Something good.")
+    text = client.get(f"/c/{conversation}/export.md").content.decode()
+    assert "Something bad." not in text
+    assert "withheld" in text
+    assert "Something bad." not in client.get(f"/c/{conversation}/export.json").content.decode()
 
 
 def test_every_page_has_the_strict_policy(client: Client) -> None:

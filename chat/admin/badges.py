@@ -52,6 +52,10 @@ def badges(several: Iterable[Badge]) -> str:
     return format_html_join(" ", '<span class="badge badge-{}">{}</span>', several) or NOTHING
 
 
+def continues(message_id: int) -> Badge:
+    return Badge("plain", format_html("{} #{}", _("Continues"), message_id))
+
+
 def marks(message: Message, generation: Generation | None) -> list[Badge]:
     """What one should know of a message before reading it, but for what its receipt says."""
     found = [badge_of(generation.state)] if generation else []

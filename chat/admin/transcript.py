@@ -75,6 +75,10 @@ def transcript(conversation: Conversation, wanted: Mapping[str, str]) -> Transcr
     entries = [
         _entry(messages[place.id], place, conversation) for place in page if place.id in messages
     ]
+    for entry in entries:
+        cut = entry.place.parent
+        if cut and entry.message.role == rows[cut]["role"] == Role.ASSISTANT:
+            entry.marks.append(badges.continues(cut))
     wrong = {entry.message.pk for entry in entries if entry.proof is badges.DIFFERS}
     notable = [
         (place.id, marks)
@@ -99,7 +103,12 @@ def _outline(conversation: Conversation) -> list[Any]:
     """Of every message what the order and the list of notable ones need, and no text."""
     return list(
         conversation.messages.order_by("pk").values(
-            "pk", "parent", "withheld_at", "generation__state", "generation__receipt__verdict"
+            "pk",
+            "parent",
+            "role",
+            "withheld_at",
+            "generation__state",
+            "generation__receipt__verdict",
         )
     )
 

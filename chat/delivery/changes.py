@@ -19,6 +19,7 @@ from chat.delivery.page import (
     status_of,
 )
 from chat.models import Conversation, Generation, Message, Role
+from chat.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,35 +76,42 @@ def load(
 
 def _whole(conversation: Conversation, changes: Changes) -> None:
     changes.whole = True
-    branch = conversation.branch()
-    content = "".join(message_html(message) for message in branch)
+    tree = conversation.tree()
+    branch = conversation.branch(tree)
+    content = "".join(message_html(message, tree) for message in branch)
     changes.fragments += [Fragment("#messages", "innerHTML", content), status_of(branch)]
     for message in branch:
         _note(message, changes)
 
 
 def _newer(conversation: Conversation, cursor: int, followed: Set[int], changes: Changes) -> None:
-    newer = conversation.messages.filter(revision__gt=cursor).order_by("pk")
-    for message in newer.select_related("generation", "generation__receipt"):
+    rows = conversation.messages.filter(revision__gt=cursor).order_by("pk")
+    newer = list(rows.select_related("generation", "generation__receipt"))
+    if not newer:
+        return
+    tree = conversation.tree()
+    for message in newer:
+        if message.pk not in tree:
+            continue  # a verdict on a version that is not on screen, say
         target = f"#message-{message.pk}"
         if message.created_revision > cursor:
             # The page may have it already, if its cursor is older than what it shows: then it is
             # taken out first, and as everything newer follows in order, the order stays right.
             changes.fragments += [
                 Fragment(target, "delete", ""),
-                Fragment("#messages", "beforeend", message_html(message)),
+                Fragment("#messages", "beforeend", message_html(message, tree)),
             ]
         elif message.pk in followed and message.withheld_at is None:
-            changes.fragments += _surroundings(message)
+            changes.fragments += _surroundings(message, tree)
         else:
-            changes.fragments.append(Fragment(target, "outerHTML", message_html(message)))
+            changes.fragments.append(Fragment(target, "outerHTML", message_html(message, tree)))
         _note(message, changes)
         if message.pk in changes.settled and message.pk == conversation.head_id:
             changes.fragments.append(ended_status(message.generation))
 
 
-def _surroundings(message: Message) -> list[Fragment]:
-    foot = render_to_string("chat/_message_foot.html", message_context(message))
+def _surroundings(message: Message, tree: Tree) -> list[Fragment]:
+    foot = render_to_string("chat/_message_foot.html", message_context(message, tree))
     return [Fragment(f"#foot-{message.pk}", "outerHTML", foot)]
 
 

@@ -1,6 +1,7 @@
 """A stored conversation → HTML: the context that the page and every live fragment share."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
@@ -12,24 +13,39 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from chat.branches import can_continue
 from chat.delivery.frames import Fragment, caret, tail
 from chat.delivery.live import duration, ended_text, labels, status, thought_text
 from chat.delivery.markdown import render
 from chat.engine.events import Outcome
 from chat.models import Conversation, Generation, Message, Role, State
 from chat.services import Readiness, readiness
+from chat.tree import Tree
 
 LIST_LENGTH = 100  # conversations in the sidebar; older ones are found by searching
 
 
-def message_context(message: Message) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Which one of several messages in the same place this is, and the ids of its neighbours."""
+
+    number: int
+    total: int
+    previous: int | None
+    next: int | None
+
+
+def message_context(message: Message, tree: Tree) -> dict[str, Any]:
     """What ``chat/_message.html`` needs of a message loaded with generation and receipt."""
+    place = {"message": message, "versions": _versions(message, tree)}
     if message.role == Role.USER:
-        return {"message": message, "name": _("You"), "state": "complete"}
+        return {**place, "name": _("You"), "state": "complete"}
     generation = message.generation
     return {
-        "message": message,
+        **place,
         "name": settings.ASSISTANT_NAME,
+        "continues": tree.continues(message.pk),
+        "can_continue": can_continue(message),
         "generation": generation,
         "state": generation.state,
         "active": generation.is_active,
@@ -46,8 +62,21 @@ def message_context(message: Message) -> dict[str, Any]:
     }
 
 
-def message_html(message: Message) -> str:
-    return render_to_string("chat/_message.html", message_context(message))
+def message_html(message: Message, tree: Tree) -> str:
+    return render_to_string("chat/_message.html", message_context(message, tree))
+
+
+def _versions(message: Message, tree: Tree) -> Versions | None:
+    ids = tree.versions(message.pk)
+    if len(ids) < 2:
+        return None
+    at = ids.index(message.pk)
+    return Versions(
+        number=at + 1,
+        total=len(ids),
+        previous=ids[at - 1] if at else None,
+        next=ids[at + 1] if at + 1 < len(ids) else None,
+    )
 
 
 def _body(message: Message, generation: Generation) -> str:
@@ -68,6 +97,8 @@ def notice(generation: Generation) -> str:
     if generation.state == State.INTERRUPTED:
         if generation.stop_reason == "drained":
             return _("The server was restarted before this reply was finished.")
+        if generation.stop_reason == "no_viewer":
+            return _("Nobody was watching any more, so this reply was not written to its end.")
         return _("This reply was interrupted. What had arrived is kept.")
     if generation.state == State.FAILED:
         return {

@@ -8,7 +8,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
+from chat.tree import Tree
+
 TITLE_CHARS = 120
+READ_BEFORE_CHARS = 2_000
 
 
 def _next_revision(conversation_id: uuid.UUID) -> tuple[int, int | None]:
@@ -101,17 +104,17 @@ class Conversation(models.Model):
         self.revision, self.head_id = _next_revision(self.pk)
         return self.revision
 
-    def branch(self) -> list["Message"]:
-        """The messages on screen, oldest first: from the root to the head."""
-        rows = Message.objects.select_related("generation", "generation__receipt").in_bulk(
-            list(self.messages.values_list("pk", flat=True))
+    def tree(self) -> Tree:
+        """The shape of the conversation as of ``head``: one query, and no text is read."""
+        return Tree(
+            self.messages.order_by("pk").values_list("pk", "parent_id", "role"), self.head_id
         )
-        branch = []
-        current = rows.get(self.head_id) if self.head_id else None
-        while current is not None:
-            branch.append(current)
-            current = rows.get(current.parent_id) if current.parent_id else None
-        return branch[::-1]
+
+    def branch(self, tree: Tree | None = None) -> list["Message"]:
+        """The messages on screen, oldest first, with their generations and receipts."""
+        ids = (tree or self.tree()).branch
+        rows = Message.objects.select_related("generation", "generation__receipt").in_bulk(ids)
+        return [rows[pk] for pk in ids if pk in rows]
 
 
 class Role(models.TextChoices):
@@ -154,3 +157,18 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} #{self.pk}"
+
+    def text_before(self) -> str:
+        """What a reader of a continuation has read of the same reply; empty for other messages.
+
+        Moderation needs it: a reply that is cut in the right places has no word that is flagged.
+        The end of it will do, for the patterns reach no farther than a sentence.
+        """
+        found = ""
+        current = self.parent
+        while current is not None and current.role == self.role == Role.ASSISTANT:
+            found = current.text + found
+            if len(found) >= READ_BEFORE_CHARS:
+                break
+            current = current.parent
+        return found[-READ_BEFORE_CHARS:]

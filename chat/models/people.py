@@ -17,6 +17,7 @@ class User(AbstractUser):
     finish_when_away = models.BooleanField(_("finish my answers when I leave"), default=False)
 
     class Meta(AbstractUser.Meta):
+        permissions = [("view_status", "Can see the operator's status page")]
         constraints = [
             # "Bob" and "bob" would be one person to whoever reads a transcript.
             models.UniqueConstraint(Lower("username"), name="one_user_per_name"),

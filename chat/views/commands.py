@@ -1,11 +1,7 @@
-"""The commands of the page: send, stop, try again, rename, delete, settings.
-
-htmx gets fragments; a browser without it gets a redirect, or the page again with what was typed.
-"""
+"""The commands of the page: send, stop, rename, delete, settings."""
 
 import uuid
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -13,16 +9,14 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from chat import access, actions, services, tickets
 from chat.actions import Rejected
-from chat.delivery.frames import Fragment, partial
 from chat.forms import RenameForm, SendForm, SettingsForm
 from chat.models import Conversation
-from chat.views.pages import page_context
+from chat.views.answers import by_htmx, closed_dialog, declined, dialog, done, said
 from chat.views.people import signed_in
 
 
@@ -35,10 +29,9 @@ def send(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     may_create = tickets.is_valid(request.POST.get("new", ""), user.pk, conversation_id)
     if services.is_draining():
         text = _("The server is restarting. Your message is still here; send it in a moment.")
-        return _declined(request, conversation_id, text, HTTPStatus.SERVICE_UNAVAILABLE)
+        return declined(request, conversation_id, text, HTTPStatus.SERVICE_UNAVAILABLE)
     if not form.is_valid():
-        text = " ".join(str(e) for errors in form.errors.values() for e in errors)
-        return _declined(request, conversation_id, text, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return declined(request, conversation_id, said(form), HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         actions.send(
             user,
@@ -49,8 +42,8 @@ def send(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
             request_id=getattr(request, "request_id", ""),
         )
     except Rejected as rejected:
-        return _declined(request, conversation_id, str(rejected), HTTPStatus.CONFLICT)
-    if not _by_htmx(request):
+        return declined(request, conversation_id, str(rejected), HTTPStatus.CONFLICT)
+    if not by_htmx(request):
         return redirect("conversation", conversation_id)
     return render(request, "chat/_composer_key.html", {"key": uuid.uuid4().hex})
 
@@ -59,19 +52,7 @@ def send(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 @login_required
 def stop(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     actions.stop(signed_in(request), conversation_id)
-    return _done(request, conversation_id)
-
-
-@require_POST
-@login_required
-def try_again(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
-    try:
-        actions.try_again(
-            signed_in(request), conversation_id, message_id, getattr(request, "request_id", "")
-        )
-    except Rejected as rejected:
-        return _declined(request, conversation_id, str(rejected), HTTPStatus.CONFLICT)
-    return _done(request, conversation_id)
+    return done(request, conversation_id)
 
 
 @require_http_methods(["GET", "POST"])
@@ -81,8 +62,8 @@ def rename(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     form = RenameForm(request.POST or None, initial={"title": conversation.title}, label_suffix="")
     if form.is_valid():
         actions.rename(signed_in(request), conversation_id, form.cleaned_data["title"])
-        return _closed_dialog(request, conversation_id)
-    return _dialog(request, "chat/_dialog_rename.html", conversation, form)
+        return closed_dialog(request, conversation_id)
+    return dialog(request, "chat/_dialog_rename.html", conversation, form)
 
 
 @require_http_methods(["GET", "POST"])
@@ -91,14 +72,14 @@ def delete(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = access.conversation_to_write(signed_in(request).pk, conversation_id)
     if request.method == "POST":
         actions.delete(signed_in(request), conversation_id)
-        if not _by_htmx(request):
+        if not by_htmx(request):
             return redirect("home")
         response = HttpResponse()
         # The page of the deleted conversation has nothing left to show; any other one stays.
         if str(conversation_id) in request.headers.get("HX-Current-URL", ""):
             response["HX-Redirect"] = "/"
         return response
-    return _dialog(request, "chat/_dialog_delete.html", conversation)
+    return dialog(request, "chat/_dialog_delete.html", conversation)
 
 
 @require_http_methods(["GET", "POST"])
@@ -116,54 +97,5 @@ def parameters(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         form = SettingsForm(request.POST or None, instance=conversation)
         if form.is_valid():
             form.save()
-            return _closed_dialog(request, conversation_id)
-    return _dialog(request, "chat/_dialog_settings.html", conversation, form, ticket=ticket)
-
-
-def _by_htmx(request: HttpRequest) -> bool:
-    return bool(request.htmx)  # type: ignore[attr-defined]
-
-
-def _done(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    if _by_htmx(request):
-        return HttpResponse(status=HTTPStatus.NO_CONTENT)
-    return redirect("conversation", conversation_id)
-
-
-def _declined(
-    request: HttpRequest, conversation_id: UUID, text: str, status: HTTPStatus
-) -> HttpResponse:
-    """Say why, beside the composer; what was typed stays where it is."""
-    user = signed_in(request)
-    ticket = request.POST.get("new", "")
-    conversation = access.conversation_if_any(user.pk, conversation_id)
-    if conversation is None:
-        if not tickets.is_valid(ticket, user.pk, conversation_id):
-            raise Http404
-        conversation = Conversation(id=conversation_id, owner=user)
-    if _by_htmx(request):
-        return HttpResponse(
-            partial(Fragment("#composer-error", "innerHTML", escape(text))), status=status
-        )
-    context = page_context(
-        request, conversation, ticket, typed=request.POST.get("text", ""), error=text
-    )
-    return render(request, "chat/conversation.html", context, status=status)
-
-
-def _dialog(
-    request: HttpRequest, template: str, conversation: Conversation, form: Any = None, **more: Any
-) -> HttpResponse:
-    context = {"conversation": conversation, "form": form, **more}
-    bad = form is not None and form.is_bound
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if bad else HTTPStatus.OK
-    if _by_htmx(request):
-        return render(request, template, context, status=status)
-    return render(request, "chat/dialog_page.html", {**context, "dialog": template}, status=status)
-
-
-def _closed_dialog(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
-    """An empty dialog, which the page closes."""
-    if _by_htmx(request):
-        return HttpResponse()
-    return redirect("conversation", conversation_id)
+            return closed_dialog(request, conversation_id)
+    return dialog(request, "chat/_dialog_settings.html", conversation, form, ticket=ticket)

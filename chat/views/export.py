@@ -1,17 +1,21 @@
 """The owner's export: every message of every branch, in order, with what is known of it."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from chat import access
 from chat.delivery.page import notice
-from chat.models import Conversation, Message, Role
+from chat.models import Conversation, Message, Role, State
+from chat.tree import Tree
 from chat.views.people import signed_in
 
 
@@ -27,12 +31,56 @@ def as_json(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 @login_required
 def as_markdown(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = access.conversation_to_read(signed_in(request).pk, conversation_id)
-    parts = [f"# {conversation}\n"]
-    for message in _messages(conversation):
-        name = settings.ASSISTANT_NAME if message.role == Role.ASSISTANT else message.role
-        parts.append(f"## {name}, {message.created_at:%Y-%m-%d %H:%M} UTC\n")
-        parts.append(f"{_shown(message)}\n")
-    return _download("\n".join(parts), "text/markdown; charset=utf-8", f"{conversation_id}.md")
+    body = "\n".join(_markdown(conversation))
+    return _download(body, "text/markdown; charset=utf-8", f"{conversation_id}.md")
+
+
+def _markdown(conversation: Conversation) -> Iterator[str]:
+    """The branch on screen; then what other branches have instead of it, each message once."""
+    tree = conversation.tree()
+    messages = {message.pk: message for message in _messages(conversation)}
+    yield f"# {conversation}\n"
+    for pk in tree.branch:
+        yield from _said(messages[pk], tree)
+    for run in tree.other_branches():
+        yield "---\n"
+        yield f"# {_('Another branch')}\n"
+        yield f"*{_place(messages.get(messages[run[0]].parent_id or 0))}*\n"
+        for pk in run:
+            yield from _said(messages[pk], tree)
+
+
+def _place(parent: Message | None) -> str:
+    """Where a branch that is not on screen begins."""
+    if parent is None:
+        return _("Not on screen: another beginning of the conversation.")
+    words = Truncator(" ".join(_shown(parent).split())).chars(60)
+    where = {"name": _name(parent), "time": _time(parent), "words": words}
+    return _("Not on screen: it follows what %(name)s said at %(time)s, “%(words)s”.") % where
+
+
+def _said(message: Message, tree: Tree) -> Iterator[str]:
+    facts = [_name(message), _time(message)]
+    if tree.continues(message.pk):
+        facts.append(_("continued"))
+    versions = tree.versions(message.pk)
+    if len(versions) > 1:
+        place = {"number": versions.index(message.pk) + 1, "total": len(versions)}
+        facts.append(_("version %(number)s of %(total)s") % place)
+    if message.role == Role.ASSISTANT and message.generation.state != State.COMPLETE:
+        facts.append(str(message.generation.get_state_display()).lower())
+    if message.withheld_at:
+        facts.append(_("withheld"))
+    yield f"## {', '.join(facts)}\n"
+    yield f"{_shown(message)}\n"
+
+
+def _name(message: Message) -> str:
+    return settings.ASSISTANT_NAME if message.role == Role.ASSISTANT else message.role
+
+
+def _time(message: Message) -> str:
+    return f"{message.created_at:%Y-%m-%d %H:%M} UTC"
 
 
 def document(conversation: Conversation) -> dict[str, Any]:
@@ -41,6 +89,7 @@ def document(conversation: Conversation) -> dict[str, Any]:
         "id": str(conversation.pk),
         "title": conversation.title,
         "created": conversation.created_at.isoformat(),
+        "head": conversation.head_id,
         "messages": [_entry(message) for message in _messages(conversation)],
     }
 

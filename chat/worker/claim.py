@@ -28,6 +28,7 @@ class Job:
     request_id: str
     wants_title: bool
     finish_when_away: bool
+    text_before: str = field(repr=False)  # of the reply that this one continues
     request: Request = field(repr=False)
 
 
@@ -66,12 +67,14 @@ def claim(worker: str, *, with_titles: bool = True) -> Job | None:
 
 def _job(row: Generation) -> Job:
     messages = {m.pk: m for m in row.conversation.messages.all()}
-    question = None
+    question, text_before = None, ""
     if row.message_id is None:
         asked = titles.prompt(messages.values())
     else:
         parent = messages.get(messages[row.message_id].parent_id or 0)
         asked = _history(messages, parent)
+        if parent is not None and parent.role == Role.ASSISTANT:
+            text_before = messages[row.message_id].text_before()
         question = parent
         while question is not None and question.role == Role.ASSISTANT:
             question = messages.get(question.parent_id or 0)
@@ -87,6 +90,7 @@ def _job(row: Generation) -> Job:
         request_id=row.request_id,
         finish_when_away=row.conversation.owner.finish_when_away,
         wants_title=question is not None and titles.wanted(row.conversation, question),
+        text_before=text_before,
         request=request,
     )
 

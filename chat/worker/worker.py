@@ -220,7 +220,9 @@ class Worker:
         job, turn = running.job, running.turn
         results: dict[str, Result] | None = None
         try:
-            results = await reconcile.moderate_at_once(turn.reply.text, self._provider)
+            results = await reconcile.moderate_at_once(
+                turn.reply.text, self._provider, job.text_before
+            )
         except Exception:
             logger.exception("moderation_failed")  # the sweeper comes back to it
         won = await self._insist(finish, job, turn, outcome, running.stop_reason, error, results)

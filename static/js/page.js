@@ -2,6 +2,7 @@
 import { Branches } from "./branches.js";
 import { Composer } from "./composer.js";
 import { watchCopies } from "./copy.js";
+import { watchCountdowns } from "./countdown.js";
 import { Edits } from "./edit.js";
 import { watchDialog, watchMenus, watchSidebar } from "./overlays.js";
 import { Follower } from "./scroll.js";
@@ -12,10 +13,13 @@ const $ = (id) => document.getElementById(id);
 const follower = new Follower($("transcript"), $("messages"), $("jump"));
 const composer = new Composer($("composer"), $("composer-error"), () => follower.stick());
 new Branches($("messages"), $("composer-error"), $("conversation").dataset, follower, composer);
-new Edits($("conversation"), $("messages"), $("composer").dataset, (opener, saved) => {
-  if (saved) follower.stick();
-  if (opener && !saved) opener.focus();
-  else composer.focus();
+new Edits($("conversation"), $("messages"), $("composer").dataset, {
+  opened: () => follower.release(),
+  closed: (opener, saved) => {
+    if (saved) follower.stick();
+    if (opener && !saved) opener.focus();
+    else composer.focus();
+  },
 });
 new Connection($("conversation"), $("status"), $("transport"));
 
@@ -23,6 +27,7 @@ watchDialog($("dialog"));
 watchMenus();
 watchSidebar($("sidebar"), $("open-sidebar"), $("close-sidebar"));
 watchCopies();
+watchCountdowns($("status"));
 
 const ACTIVE = new Set(["waiting", "thinking", "writing"]);
 const isActive = () => ACTIVE.has($("status").querySelector("[data-state]")?.dataset.state);

@@ -35,6 +35,20 @@ export class Follower {
     else this.button.hidden = this.distance <= NEAR_PX;
   }
 
+  /** Stay here, whatever comes below. */
+  release() {
+    this.following = false;
+    this.button.hidden = this.distance <= NEAR_PX;
+  }
+
+  /** Move by so much: what was replaced above the reader's eyes has another height. */
+  shift(distance) {
+    this.viewport.scrollTop += distance;
+    this.following = this.distance <= NEAR_PX;
+    this.last = this.viewport.scrollTop;
+    this.button.hidden = this.following;
+  }
+
   stick() {
     this.following = true;
     this.button.hidden = true;

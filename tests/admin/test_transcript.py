@@ -142,6 +142,22 @@ def test_a_deleted_conversation_is_readable_here_and_marked(
     assert "Its owner deleted this conversation" in html
 
 
+def test_a_continuation_has_a_record_of_its_own_and_says_what_it_continues(
+    root: Client, ada: User
+) -> None:
+    asked = say(make_conversation(ada), "Well?")
+    cut = reply(asked, "Half an ans", state="stopped")
+    failed = reply(cut, "w", state="interrupted")
+    rest = reply(cut, "wer.")
+    html = shown(root, asked.conversation)
+    for part in (failed, rest):
+        assert f"Continues #{cut.pk}" in article(html, part)
+        assert "SHA-256 matches" in article(html, part)
+    assert "Continues #" not in article(html, cut)
+    assert "Version 2 of 2" in article(html, rest)
+    assert "Not on the current branch" in article(html, failed)
+
+
 def test_a_reply_without_a_receipt_says_so(root: Client, ada: User) -> None:
     asked = say(make_conversation(ada), "Well?")
     ended = reply(asked, "Yes.", receipt=False)

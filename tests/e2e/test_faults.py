@@ -1,5 +1,7 @@
 """A provider that fails: the reply says so in neutral words, keeps its text, can be repeated."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -74,7 +76,7 @@ async def test_a_reply_that_breaks_off_keeps_its_text(chat: Chat, name: str) -> 
     await chat.reconciled()
     assert chat.saved()[1] == "Half an ans"
     assert CANARY_KEY not in await chat.page.content()
-    await chat.reply.get_by_role("button", name="Try again").click()
+    await chat.reply.get_by_role("button", name="Regenerate").click()
     await expect(chat.text).to_have_text("A whole answer.")
 
 
@@ -89,6 +91,7 @@ async def test_a_busy_provider_is_not_called_before_it_says_so_and_stop_works(ch
     await chat.ask("Busy?", busy)
     await expect(chat.status).to_contain_text("busy")
     await expect(chat.status).to_contain_text("30 s")
+    await expect(chat.status.locator("[data-countdown]")).to_have_text(re.compile(r"2\d s"))
     await chat.stop.click()
     await chat.ended("stopped")
     assert len(chat.answers.requests("Busy?")) == 1

@@ -27,7 +27,7 @@ FOCUSED = """() => {
     ring: ring(element) || ring(element.parentElement),
     inView: box.width > 0 && box.bottom > 0 && box.top < innerHeight
       && box.right > 0 && box.left < innerWidth,
-    opacity: Number(getComputedStyle(element.parentElement).opacity),
+    opacity: Math.min(...[element, element.parentElement].map((e) => getComputedStyle(e).opacity)),
     body: element === document.body,
   };
 }"""
@@ -71,11 +71,13 @@ async def test_tab_reaches_everything_in_the_order_of_the_page(chat: Chat) -> No
         "Your account",
         "Model and parameters",
         "Copy",  # of the question
+        "Edit",
         "https://example.org/tides",
         "Table",
         "Copy",  # of the code
         "linked",
         "Copy",  # of the reply
+        "Regenerate",
         "Message",
         "Send",
     ]

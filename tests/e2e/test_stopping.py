@@ -80,12 +80,12 @@ async def test_a_reopened_page_can_stop(chat: Chat) -> None:
     assert chat.saved()[1] == "Half an ans"
 
 
-async def test_a_stopped_reply_can_be_tried_again(chat: Chat) -> None:
+async def test_a_stopped_reply_can_be_regenerated(chat: Chat) -> None:
     await chat.ask("Once more?", HALF, reply("A whole answer."))
     await expect(chat.text).to_have_text("Half an ans")
     await chat.stop.click()
     await chat.ended("stopped")
-    await chat.reply.get_by_role("button", name="Try again").click()
+    await chat.reply.get_by_role("button", name="Regenerate").click()
     await expect(chat.text).to_have_text("A whole answer.")
     await chat.ended()
     await expect(chat.replies).to_have_count(1)

@@ -71,14 +71,14 @@ async def test_a_stop_in_one_tab_shows_in_the_other(chat: Chat) -> None:
     await same_text(chat, other)
 
 
-async def test_trying_again_replaces_the_reply_in_every_tab(chat: Chat) -> None:
+async def test_regenerating_replaces_the_reply_in_every_tab(chat: Chat) -> None:
     await chat.ask("Again?", TWO_PARTS, reply("Better."))
     await expect(chat.text).to_have_text("The first")
     other = await chat.tab()
     await chat.stop.click()
     await chat.ended("stopped")
     await other.ended("stopped")
-    await chat.reply.get_by_role("button", name="Try again").click()
+    await chat.reply.get_by_role("button", name="Regenerate").click()
     for tab in (chat, other):
         await expect(tab.text).to_have_text("Better.")
         await expect(tab.replies).to_have_count(1)
