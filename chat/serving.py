@@ -8,6 +8,7 @@ the wait.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -19,9 +20,12 @@ from chat import services
 from chat.accounts.setup import setup_path
 from chat.database import close_pool, in_database
 from chat.delivery import open_page
+from chat.direct_socket import PULSE_CHECK_S
 from chat.process import Signals, drain, settle
 
 logger = structlog.get_logger()
+
+ANSWERED_WITHIN_S = 3.0
 
 
 class Serving:
@@ -44,9 +48,8 @@ class Serving:
             application=application,
             endpoints=[endpoint],
             signal_handlers=False,
-            # Half of the bound: a ping is sent when the last one is older than this, and checked
-            # every two seconds.
-            ping_interval=max(1, int(settings.STREAM_HEARTBEAT) - 3),
+            # Before the bound, not at it: a ping is late by a look at most, and the way takes time.
+            ping_interval=max(0.0, settings.STREAM_HEARTBEAT * 0.8 - PULSE_CHECK_S),
             ping_timeout=30,
             # 0 would end a socket after a day with a code that the page does not come back from.
             websocket_timeout=-1,
@@ -102,6 +105,7 @@ class Serving:
             # A socket whose handshake was under way when the listener closed.
             await open_page.close_all()
             await asyncio.sleep(0.1)
+            await self._answer()
         except Exception:
             logger.exception("shutdown_failed")
             self._exit_code = 1
@@ -113,6 +117,22 @@ class Serving:
         ports = [listener.result for listener in self._server.listeners if listener.called]
         stops = [port.stopListening() for port in ports if hasattr(port, "stopListening")]
         return [stop.asFuture(loop) for stop in stops if stop is not None]
+
+    async def _answer(self) -> None:
+        """Let the requests that are under way have their answers, on connections that are kept."""
+        from daphne.http_protocol import WebRequest
+
+        def answering() -> bool:
+            connections = self._server.connections.items()
+            return any(
+                isinstance(protocol, WebRequest) and "disconnected" not in details
+                for protocol, details in connections
+            )
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWERED_WITHIN_S):
+                while answering():  # noqa: ASYNC110 (Daphne tells nobody)
+                    await asyncio.sleep(0.02)
 
     def _stop_reactor(self, loop: asyncio.AbstractEventLoop) -> None:
         from twisted.internet import reactor
