@@ -22,6 +22,7 @@ from chat.database import in_database
 from chat.delivery.frames import Fragment, envelope
 from chat.delivery.live import status
 from chat.delivery.viewer import Gone, Viewer
+from chat.models import Conversation
 
 logger = structlog.get_logger()
 
@@ -35,10 +36,11 @@ CLOSED_WITHIN_S = 2.0
 
 Send = Callable[[str], Awaitable[None]]
 
-GUARD_EVERY_S = 2.5  # rings about sessions may be lost; no byte may go out after 5 s
+GUARD_EVERY_S = 2.5  # rings may be lost; no byte may go out after 5 s
 
 _open: set["OpenPage"] = set()
 _guarding: asyncio.Task[None] | None = None
+_leaving: set[asyncio.Task[None]] = set()
 
 
 class OpenPage:
@@ -129,9 +131,11 @@ class OpenPage:
                 logger.warning("doorbell_failed", error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
             finally:
-                with contextlib.suppress(OSError, RedisError):
-                    for group in self._groups():
-                        await layer.group_discard(group, channel)
+                # A Redis that hangs must not hold up the page's end: it is waited for elsewhere.
+                leaving = asyncio.create_task(_leave(layer, channel, self._groups()))
+                _leaving.add(leaving)
+                leaving.add_done_callback(_leaving.discard)
+                await asyncio.wait({leaving}, timeout=JOIN_S)
 
     async def _rung(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -152,6 +156,12 @@ class OpenPage:
         ]
 
 
+async def _leave(layer: Any, channel: str, groups: list[str]) -> None:
+    with contextlib.suppress(OSError, RedisError):
+        for group in groups:
+            await layer.group_discard(group, channel)
+
+
 def open_pages() -> list[OpenPage]:
     """The pages that this process serves at present."""
     return list(_open)
@@ -164,7 +174,7 @@ def _guard() -> None:
 
 
 async def _watch_sessions() -> None:
-    """Look at the sessions of all open pages, two queries for all of them at a time."""
+    """Look at the rights of all open pages, three queries for all of them at a time."""
     while _open:
         await asyncio.sleep(GUARD_EVERY_S)
         pages = open_pages()
@@ -173,11 +183,26 @@ async def _watch_sessions() -> None:
                 access.standings, [(page.session_key, page.user_id) for page in pages]
             )
             for page, standing in zip(pages, found, strict=True):
-                if standing != (page.standing or standing) or not standing.is_good:
+                # The first look, too, is a close one: the password may be newer than the page.
+                if standing != page.standing or not standing.is_good:
                     await page.check_session()
                 page.standing = standing
+            for page in await in_database(_no_longer_theirs, pages):
+                page.viewer.ring()  # it looks for itself, and ends
         except DatabaseError as error:
             logger.warning("guard_failed", error=type(error).__name__)
+
+
+def _no_longer_theirs(pages: list[OpenPage]) -> list[OpenPage]:
+    """The pages whose conversation was deleted or is another's now. Synchronous."""
+    wanted = {page.conversation_id for page in pages}
+    rows = Conversation.objects.filter(pk__in=wanted)
+    owners = {
+        pk: None if deleted_at else owner_id
+        for pk, owner_id, deleted_at in rows.values_list("pk", "owner_id", "deleted_at")
+    }
+    # One that is not written yet has no row, and its page waits for it.
+    return [p for p in pages if owners.get(p.conversation_id, p.user_id) != p.user_id]
 
 
 def may_open(user_id: int, conversation_id: UUID, *, new: bool) -> bool:

@@ -160,6 +160,8 @@ class Worker:
             await self._leave_abandoned()
 
     async def _leave_abandoned(self) -> None:
+        if self.draining:
+            return  # the pages were told to leave, and may have nowhere to come back to yet
         watched = [r for r in self._running.values() if may_be_abandoned(r.job)]
         unwatched = await self._log.unwatched_s([r.job.generation_id for r in watched])
         for running in watched:
