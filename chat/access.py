@@ -54,6 +54,15 @@ def locked(conversation: Conversation) -> Conversation:
     return conversation
 
 
+def lock_user(user_id: int) -> None:
+    """Lock the user's row until commit, where transactions do not take turns anyway.
+
+    Not its key, which rows that refer to the user hold while they are made.
+    """
+    if connection.features.has_select_for_update:
+        User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
+
+
 def generation_to_stop(conversation: Conversation) -> Generation | None:
     """The running reply of a conversation that the caller may write."""
     return conversation.generations.active().filter(purpose="reply").first()

@@ -197,6 +197,8 @@ def _stop_running(conversation: Conversation, reason: str) -> bool:
 
 def refuse_too_many(user: User) -> None:
     limit = settings.CONCURRENT_REPLIES_PER_USER
+    # Sends in several conversations at once take turns from here on: each counts those before it.
+    access.lock_user(user.pk)
     running = Generation.objects.filter(
         conversation__owner=user, state__in=ACTIVE, purpose="reply"
     ).count()

@@ -6,6 +6,7 @@ thread; a small pool with a connection per thread keeps a slow query from holdin
 
 import asyncio
 import functools
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -40,6 +41,13 @@ def close_pool() -> None:
     global _pool
     pool, _pool = _pool, None
     if pool is not None:
+        # Each thread must take one: a thread that took two would leave another's connection open.
+        together = threading.Barrier(THREADS)
         for _ in range(THREADS):
-            pool.submit(connections.close_all)
+            pool.submit(_close_connections, together)
         pool.shutdown(wait=True)
+
+
+def _close_connections(together: threading.Barrier) -> None:
+    connections.close_all()
+    together.wait()
