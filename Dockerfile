@@ -1,3 +1,4 @@
+# The image of every process of Parley: serve, engine, migrate. It has no local model.
 FROM node:22-slim AS assets
 WORKDIR /assets
 COPY package.json package-lock.json ./
@@ -7,16 +8,16 @@ FROM python:3.13-slim
 WORKDIR /app
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY requirements/base.txt requirements/base.txt
-RUN pip install --no-cache-dir --require-hashes -r requirements/base.txt
-COPY manage.py pyproject.toml ./
+RUN pip install --no-cache-dir --no-deps --require-hashes -r requirements/base.txt
+COPY manage.py ./
 COPY chatsite chatsite
 COPY chat chat
 COPY templates templates
 COPY static static
 COPY --from=assets /assets/node_modules/htmx.org/dist/htmx.min.js /assets/node_modules/htmx.org/dist/ext/hx-ws.min.js static/vendor/
+# The code belongs to root; only var/ is Parley's to write.
 RUN SECRET_KEY=only-to-build OPENAI_BASE_URL=http://unused python manage.py collectstatic --no-input --verbosity 0 \
-    && useradd --system parley && mkdir -p var && chown parley var
+    && useradd --system --uid 10001 parley && mkdir var && chown parley var
 USER parley
-VOLUME /app/var
 EXPOSE 8000
 CMD ["python", "manage.py", "serve", "--host", "0.0.0.0"]

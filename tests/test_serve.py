@@ -3,20 +3,18 @@
 import asyncio
 import json
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import websockets
 
 from tests.e2e.server import CANARY_KEY, ROOT, Prepared, Server, prepare
 from tests.fake_provider import FakeProvider, Finish, Gate, Script, Status, Text, reply
+from tests.parts.process import free_port
+from tests.visitor import Visitor, close_code, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -35,99 +33,46 @@ def server(prepared: Prepared, provider: FakeProvider, tmp_path: Path) -> Iterat
         server.stop()
 
 
-class Visitor:
-    """A person with a session, over plain HTTP and a WebSocket."""
-
-    def __init__(self, server: Server) -> None:
-        self.server, self.person = server, server.administrator
-        page = server.get("/", self.person)[1].decode()
-        self.socket_path = re.search(r'hx-ws:connect="([^"]+)"', page)[1].replace("&amp;", "&")  # type: ignore[index]
-        form = page[page.index('class="composer"') :]
-        self.action = re.search(r'action="([^"]+)"', form)[1]  # type: ignore[index]
-        self.fields = dict(re.findall(r'type="hidden" name="([^"]+)"[^>]*value="([^"]*)"', form))
-
-    async def open(self) -> websockets.ClientConnection:
-        url = self.server.url.replace("http", "ws") + self.socket_path
-        return await websockets.connect(
-            url, origin=self.server.url, additional_headers={"Cookie": self.person.cookie}
-        )
-
-    def send(self, text: str) -> None:
-        """Post the composer as a browser without scripts would."""
-        fields = {**self.fields, "text": text, "key": uuid.uuid4().hex}
-        token = fields["csrfmiddlewaretoken"]
-        subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import sys, json, urllib.request, urllib.parse\n"
-                "url, fields, headers = json.load(sys.stdin)\n"
-                "data = urllib.parse.urlencode(fields).encode()\n"
-                "urllib.request.urlopen(urllib.request.Request(url, data, headers))",
-            ],
-            input=json.dumps(
-                [
-                    self.server.url + self.action,
-                    fields,
-                    {"Cookie": f"{self.person.cookie}; csrftoken={token}", "HX-Request": "true"},
-                ]
-            ),
-            text=True,
-            check=True,
-        )
-
-
-async def until(connection: websockets.ClientConnection, text: str) -> None:
-    async with asyncio.timeout(30):
-        async for frame in connection:
-            if text in json.loads(frame)["content"]:
-                return
-    raise AssertionError(f"the socket ended before {text!r} came")
+def visitor_of(server: Server) -> Visitor:
+    return Visitor(server.url, server.administrator)
 
 
 async def test_a_reply_streams_over_the_wire_and_is_on_record(
     server: Server, provider: FakeProvider
 ) -> None:
     provider.enqueue(Script(Text("First"), Gate("rest"), Text(" and last."), Finish()))
-    visitor = Visitor(server)
-    async with await visitor.open() as connection:
-        await asyncio.to_thread(visitor.send, "Hello?")
+    visitor = visitor_of(server)
+    async with visitor.watching() as connection:
+        await visitor.send("Hello?")
         await until(connection, "First")
         provider.open("rest")
         await until(connection, 'data-state="complete"')
-    conversation = visitor.action.removesuffix("messages")
-    asked, answer = server.export(conversation, visitor.person)["messages"]
+    asked, answer = await visitor.messages()
     assert (asked["text"], answer["text"]) == ("Hello?", "First and last.")
     assert answer["verdict"] == "passed"
 
 
 async def test_a_socket_that_was_just_opened_does_not_spoil_the_end(server: Server) -> None:
-    visitor = Visitor(server)
-    async with await visitor.open() as connection:
+    visitor = visitor_of(server)
+    async with visitor.watching() as connection:
         await asyncio.to_thread(server.stop)
-        with pytest.raises(websockets.ConnectionClosed) as closed:
-            await connection.recv()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1012
+        assert await close_code(connection) == 1012
 
 
 async def test_a_second_signal_cuts_the_wait_for_running_replies_short(
     server: Server, provider: FakeProvider
 ) -> None:
     provider.enqueue(Script(Text("Half"), Gate("never"), Finish()))
-    visitor = Visitor(server)
-    async with await visitor.open() as connection:
-        await asyncio.to_thread(visitor.send, "Hello?")
+    visitor = visitor_of(server)
+    async with visitor.watching() as connection:
+        await visitor.send("Hello?")
         await until(connection, "Half")
-        process = server._running
-        process.send_signal(signal.SIGINT)
-        with pytest.raises(websockets.ConnectionClosed):
-            await until(connection, "anything")
-    process.send_signal(signal.SIGINT)
+        server.send(signal.SIGINT)
+        assert await close_code(connection) == 1012
+    server.send(signal.SIGINT)
     await asyncio.to_thread(server.stop)
     server.start()
-    conversation = visitor.action.removesuffix("messages")
-    answer = server.export(conversation, visitor.person)["messages"][1]
+    answer = await visitor.reply()
     assert (answer["state"], answer["text"]) == ("interrupted", "Half")
     assert answer["stop_reason"] == "drained"
 
@@ -136,8 +81,7 @@ async def test_the_log_is_json_and_tells_no_secrets(server: Server, provider: Fa
     provider.enqueue(reply("the-answer-canary"))
     provider.enqueue(Script(Status(401, body={"error": {"message": f"bad key {CANARY_KEY}"}})))
     for _ in range(2):
-        visitor = Visitor(server)
-        await asyncio.to_thread(visitor.send, "the-question-canary")
+        await visitor_of(server).send("the-question-canary")
     await asyncio.to_thread(server.wait_quiet)
     server.stop()
     events = server.events()
@@ -161,12 +105,6 @@ def serve(home: Path, *arguments: str, **environment: str) -> "subprocess.Popen[
     )
 
 
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
 def test_the_first_start_prints_where_it_is_and_a_link_for_the_administrator(
     prepared: Prepared, tmp_path: Path
 ) -> None:
@@ -177,7 +115,7 @@ def test_the_first_start_prints_where_it_is_and_a_link_for_the_administrator(
         env={**os.environ, "VAR_DIR": str(tmp_path)},
         check=True,
     )
-    port = free_port()
+    port = str(free_port())
     process = serve(tmp_path, "--port", port, **environment)
     assert process.stdout is not None
     assert process.stdout.readline() == f"Parley is at http://127.0.0.1:{port}\n"
@@ -195,7 +133,7 @@ def test_a_port_that_is_taken_is_said(prepared: Prepared, server: Server, tmp_pa
 
 
 def test_without_static_files_the_start_says_what_to_do(tmp_path: Path) -> None:
-    process = serve(tmp_path, "--port", free_port(), STATIC_ROOT=str(tmp_path / "nothing"))
+    process = serve(tmp_path, "--port", str(free_port()), STATIC_ROOT=str(tmp_path / "nothing"))
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "collectstatic" in errors

@@ -1,7 +1,6 @@
 """One Chromium and one server for the run; a person, a provider and a clean context per test."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,8 +11,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
 from tests.fake_provider import FakeProvider, reply
+from tests.parts.programs import need
 
-from .browser import Watch, find_chromium, launch
+from .browser import NAMES, Watch, launch
 from .chat import PATIENCE_S, Answers, Chat
 from .server import Person, Prepared, Server, prepare
 
@@ -32,11 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    path = find_chromium()
-    if path is None:
-        message = "needs a browser: the Debian package chromium"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
-    return path
+    return need("chromium", *NAMES)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -1,19 +1,19 @@
-"""A server of our own: `manage.py serve` as a child process, with its own database and log."""
+"""Processes of our own: `manage.py serve` and `manage.py engine`, with their database and log."""
 
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.parts.process import Process, free_port
 
 from .prepare import PASSWORD
 
@@ -39,9 +39,12 @@ class Person:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A database to copy, static files, people to be; the first of them is an administrator."""
+    """A database to copy, static files, people to be; the first of them is an administrator.
 
-    database: Path
+    ``database`` is the file of an SQLite database; None when it is somewhere else.
+    """
+
+    database: Path | None
     static: Path
     people: list[Person]
 
@@ -57,11 +60,14 @@ def _environment(**variables: str) -> dict[str, str]:
     }
 
 
-def prepare(home: Path, people: int) -> Prepared:
-    """Make the database and collect the static files, side by side."""
+def prepare(home: Path, people: int, **variables: str) -> Prepared:
+    """Make the database (that of DATABASE_URL, if given) and collect the static files."""
     static = home / "static"
     environment = _environment(
-        VAR_DIR=str(home), STATIC_ROOT=str(static), OPENAI_BASE_URL="http://127.0.0.1:9/v1"
+        VAR_DIR=str(home),
+        STATIC_ROOT=str(static),
+        OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+        **variables,
     )
     commands = (
         ["manage.py", "collectstatic", "--no-input", "--verbosity", "0"],
@@ -82,74 +88,91 @@ def prepare(home: Path, people: int) -> Prepared:
     for child, (_, errors) in zip(children, answers, strict=True):
         assert child.returncode == 0, errors
     made = json.loads(answers[1][0])
-    return Prepared(home / "parley.sqlite3", static, [Person(**person) for person in made])
+    database = None if "DATABASE_URL" in variables else home / "parley.sqlite3"
+    return Prepared(database, static, [Person(**person) for person in made])
 
 
-class Server:
-    """One server; after ``stop`` or ``kill`` it can be started again, on the same port."""
+class Child(Process):
+    """One command of manage.py; after ``stop`` or ``kill`` it can be started again."""
 
-    def __init__(self, prepared: Prepared, home: Path, provider_url: str, **variables: str) -> None:
+    def __init__(
+        self, command: Sequence[str], prepared: Prepared, home: Path, provider_url: str, **more: str
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.administrator = prepared.people[0]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._log = home / "log.jsonl"
-        self._log.touch()
-        shutil.copy(prepared.database, home / "parley.sqlite3")
-        self._environment = _environment(
+        if prepared.database is not None:
+            shutil.copy(prepared.database, home / "parley.sqlite3")
+        environment = _environment(
             VAR_DIR=str(home),
             STATIC_ROOT=str(prepared.static),
             OPENAI_BASE_URL=provider_url,
             OPENAI_API_KEY=CANARY_KEY,
             SIGNUP="open",
             LOG_FORMAT="json",
-            **variables,
         )
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start and wait until it says that it is ready."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve", "--port", str(self.port)],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
-        self._wait(lambda: self.get("/readyz")[0] == 200, START_S, "not ready")
+        super().__init__(
+            [sys.executable, "manage.py", *command],
+            home / "log.jsonl",
+            environment=environment | more,
+            directory=ROOT,
+            only_errors=True,
+        )
 
     def stop(self) -> None:
         """Ask it to end, as systemd or Docker do, and expect that it ends well."""
-        process = self._running
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(STOP_S)
-        self._process = None
-        assert code == 0, f"ended with {code}\n{self._last_lines()}"
+        code = self.end(signal.SIGTERM, STOP_S)
+        assert code == 0, f"ended with {code}\n{self.last_lines()}"
 
-    def kill(self) -> None:
-        """End it as a power cut does."""
-        process = self._running
-        process.kill()
-        process.wait()
-        self._process = None
+    def events(self, since: int = 0) -> list[dict[str, Any]]:
+        """The log's lines from a byte on. What is no JSON object is an event of its own."""
+        with self.log.open("rb") as log:
+            log.seek(since)
+            return [_event(line) for line in log.read().decode().splitlines() if line]
+
+    def check_log(self, since: int = 0) -> None:
+        """Nothing went wrong from this byte of the log on, and no secret is in it."""
+        bad = [event for event in self.events(since) if event.get("level") in BAD_LEVELS]
+        assert not bad, bad
+        assert CANARY_KEY not in self.log.read_text()
+
+    @property
+    def log_bytes(self) -> int:
+        return self.log.stat().st_size
+
+    def wait_quiet(self, since: int = 0) -> None:
+        """Wait until every generation has ended that was started from this byte of the log on."""
+
+        def quiet() -> bool:
+            names = [event.get("event") for event in self.events(since)]
+            return names.count("generation_started") <= names.count("generation_ended")
+
+        self.wait(quiet, STOP_S, "a generation has not ended")
+
+
+class Server(Child):
+    """A web process; ``arguments`` are further ones of `manage.py serve`."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        home: Path,
+        provider_url: str,
+        *arguments: str,
+        **variables: str,
+    ) -> None:
+        self.port = free_port()
+        self.administrator = prepared.people[0]
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = ["serve", "--port", str(self.port), *arguments]
+        super().__init__(command, prepared, home, provider_url, **variables)
+
+    def start(self) -> None:
+        """Start and wait until it says that it is ready."""
+        super().start()
+        self.wait(lambda: self.get("/readyz")[0] == 200, START_S, "not ready")
 
     def get(self, path: str, person: Person | None = None) -> tuple[int, bytes]:
         """Status and body; 0 when nobody answers."""
-        request = urllib.request.Request(self.url + path)
-        if person is not None:
-            request.add_header("Cookie", person.cookie)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-        except OSError:
-            return 0, b""
+        return get(self.url + path, person)
 
     def export(self, conversation: str, person: Person) -> dict[str, Any]:
         """The owner's export of the conversation at this path."""
@@ -158,50 +181,35 @@ class Server:
         document: dict[str, Any] = json.loads(body)
         return document
 
-    def events(self, since: int = 0) -> list[dict[str, Any]]:
-        """The log's lines from a byte on. What is no JSON object is an event of its own."""
-        with self._log.open("rb") as log:
-            log.seek(since)
-            return [_event(line) for line in log.read().decode().splitlines() if line]
 
-    def check_log(self, since: int = 0) -> None:
-        """Nothing went wrong from this byte of the log on, and no secret is in it."""
-        bad = [event for event in self.events(since) if event.get("level") in BAD_LEVELS]
-        assert not bad, bad
-        assert CANARY_KEY not in self._log.read_text()
+class Engine(Child):
+    """A worker process for web processes that run with Redis."""
 
-    @property
-    def log_bytes(self) -> int:
-        return self._log.stat().st_size
+    def __init__(self, prepared: Prepared, home: Path, provider_url: str, **variables: str) -> None:
+        self.alive_file = home / "alive"
+        command = ["engine", "--alive-file", str(self.alive_file)]
+        super().__init__(command, prepared, home, provider_url, **variables)
 
-    def wait_quiet(self) -> None:
-        """Wait until every generation that was started has ended."""
+    def start(self) -> None:
+        """Start and wait until it says that it is alive."""
+        self.alive_file.unlink(missing_ok=True)
+        super().start()
+        self.wait(self.alive_file.exists, START_S, "not alive")
 
-        def quiet() -> bool:
-            names = [event.get("event") for event in self.events()]
-            return names.count("generation_started") <= names.count("generation_ended")
 
-        self._wait(quiet, STOP_S, "a generation has not ended")
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None
-
-    @property
-    def _running(self) -> "subprocess.Popen[bytes]":
-        assert self._process is not None, "the server is not running"
-        return self._process
-
-    def _wait(self, probe: Callable[[], bool], within: float, message: str) -> None:
-        deadline = time.monotonic() + within
-        while not probe():
-            code = self._running.poll()
-            assert code is None, f"the server ended with {code}\n{self._last_lines()}"
-            assert time.monotonic() < deadline, f"{message}\n{self._last_lines()}"
-            time.sleep(0.05)
-
-    def _last_lines(self) -> str:
-        return "\n".join(self._log.read_text().splitlines()[-30:])
+def get(url: str, person: Person | None = None) -> tuple[int, bytes]:
+    """Status and body; 0 when nobody answers."""
+    request = urllib.request.Request(url)
+    if person is not None:
+        request.add_header("Cookie", person.cookie)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+    except OSError:
+        return 0, b""
 
 
 def _event(line: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Many processes and the parts around them: nginx, PostgreSQL, Redis, compose.yaml."""
