@@ -1,13 +1,15 @@
 """The figures as tables: one for the terminal, the same as markdown, all of it as JSON."""
 
-import math
 import os
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from .measure import Figures
+from .experiments import Experiment
+from .measure import Figures, middle
+from .wording import number
 from .workloads import Workload
 
 COLUMNS = (
@@ -22,22 +24,54 @@ COLUMNS = (
     "tokens/s",
     "busy (others)",
 )
-PACKAGES = ("django", "channels", "daphne", "openai", "fastapi", "uvicorn", "aiohttp", "httpx2")
+PACKAGES = (
+    "django",
+    "channels",
+    "daphne",
+    "openai",
+    "redis",
+    "fastapi",
+    "uvicorn",
+    "aiohttp",
+    "httpx2",
+)
 
-Results = dict[str, list[Figures]]  # server → its rounds
+
+@dataclass
+class Row:
+    """One server under one experiment: a figure for each round, or why there is none."""
+
+    label: str = ""
+    rounds: list[Any] = field(default_factory=list)
+    skipped: str = ""
+
+    @property
+    def missing(self) -> str:
+        return f"skipped: {self.skipped}" if self.skipped else "did not run"
 
 
-def row(server: str, rounds: list[Figures]) -> list[str]:
-    if not rounds:
-        return [server, "did not run", *[""] * (len(COLUMNS) - 2)]
-    figures = Figures.middle(rounds)
+Results = dict[str, Row]  # by server
+Table = list[list[str]]  # the first line names the columns
+
+
+def table(experiment: Experiment, results: Results) -> Table:
+    if isinstance(experiment, Workload):
+        return [list(COLUMNS), *(comparison(name, row) for name, row in results.items())]
+    return figure_by_figure(results)
+
+
+def comparison(name: str, row: Row) -> list[str]:
+    """A line of the servers' table."""
+    if not row.rounds:
+        return [name, row.missing, *[""] * (len(COLUMNS) - 2)]
+    figures: Figures = middle(row.rounds)
     wrong = (
         str(figures.lost),
         f"{figures.misstored} in transcript" if figures.misstored else "",
         f"{figures.failed} failed" if figures.failed else "",
     )
     return [
-        server,
+        row.label,
         number(figures.ttft_p50),
         number(figures.ttft_p99),
         number(figures.token_p50),
@@ -50,47 +84,65 @@ def row(server: str, rounds: list[Figures]) -> list[str]:
     ]
 
 
-def number(ms: float) -> str:
-    if math.isnan(ms):
-        return "–"
-    return f"{ms:.2f}" if ms < 10 else f"{ms:.1f}" if ms < 100 else f"{ms:,.0f}"
+def figure_by_figure(results: Results) -> Table:
+    """A line for each figure, a column for each server."""
+    columns = {row.label: middle(row.rounds).lines() for row in results.values() if row.rounds}
+    missing = [[name, row.missing] for name, row in results.items() if not row.rounds]
+    if not columns:
+        return [["", ""], *missing]
+    names = [name for name, _ in next(iter(columns.values()))]
+    lines = [
+        [name, *(figures[at][1] for figures in columns.values())] for at, name in enumerate(names)
+    ]
+    width = len(columns) + 1
+    return [["", *columns], *lines, *(cells + [""] * (width - 2) for cells in missing)]
 
 
-def text_table(workload: Workload, results: Results) -> str:
-    rows = [list(COLUMNS), *(row(server, rounds) for server, rounds in results.items())]
-    widths = [max(len(line[i]) for line in rows) for i in range(len(COLUMNS))]
+def text(experiment: Experiment, results: Results) -> str:
+    rows = table(experiment, results)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
-            cell.ljust(width) if not i else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.ljust(width) if not at else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        for line in rows
+        for row in rows
     ]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join([heading(workload, results), "", *lines, *notes(results), ""])
+    return "\n".join([heading(experiment, results), "", *lines, *notes(experiment, results), ""])
 
 
-def markdown_table(workload: Workload, results: Results) -> str:
-    rows = [row(server, rounds) for server, rounds in results.items()]
-    align = ["---", *["---:"] * (len(COLUMNS) - 1)]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (COLUMNS, align, *rows)]
-    return "\n".join([f"**{heading(workload, results)}**", "", *lines, "", *notes(results), ""])
+def markdown(experiment: Experiment, results: Results) -> str:
+    columns, *rows = table(experiment, results)
+    align = ["---", *["---:"] * (len(columns) - 1)]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (columns, align, *rows)]
+    under = notes(experiment, results)
+    return "\n".join([f"**{heading(experiment, results)}**", "", *lines, "", *under, ""])
 
 
-def heading(workload: Workload, results: Results) -> str:
-    rounds = max((len(done) for done in results.values()), default=0)
-    ramp = f", starts spread over {workload.ramp_s:g} s" if workload.ramp_s else ""
+def heading(experiment: Experiment, results: Results) -> str:
+    rounds = max((len(row.rounds) for row in results.values()), default=0)
     median = f" (median of {rounds} rounds)" if rounds > 1 else ""
-    return f"{workload.title}{ramp}{median}"
+    return f"{experiment.name}: {experiment.title}{median}"
 
 
-def notes(results: Results) -> list[str]:
-    middles = {server: Figures.middle(rounds) for server, rounds in results.items() if rounds}
-    bench = ", ".join(f"{s} {m.bench_us_per_token:.0f}" for s, m in middles.items())
+def notes(experiment: Experiment, results: Results) -> list[str]:
+    """What the table of the servers has no column for."""
+    if not isinstance(experiment, Workload):
+        return []
+    middles = {row.label: middle(row.rounds) for row in results.values() if row.rounds}
+    bench = ", ".join(f"{label} {m.bench_us_per_token:.0f}" for label, m in middles.items())
     lines = [f"bench client + fake provider, CPU µs per token: {bench}"] if bench else []
+    if experiment.ramp_s:
+        most = ", ".join(f"{label} {m.at_once:.0f}" for label, m in middles.items())
+        lines.append(f"most replies at the same time: {most}")
+    for label, figures in middles.items():
+        if figures.accepted_p50 is not None:
+            lines.append(f"{label}: sending accepted after {number(figures.accepted_p50)} ms p50")
+        if len(figures.cpu_shares) > 1:
+            shares = ", ".join(f"{part} {of:.0%}" for part, of in figures.cpu_shares.items())
+            lines.append(f"{label}: of the CPU, {shares}")
     parley, tutorial = middles.get("parley"), middles.get("tutorial")
-    if parley and parley.accepted_p50 is not None:
-        lines.append(f"parley: sending accepted after {number(parley.accepted_p50)} ms p50")
     if parley and tutorial and parley.cpu_s_per_1000 and tutorial.cpu_s_per_1000:
         lines.append(
             f"parley / tutorial: CPU {parley.cpu_s_per_1000 / tutorial.cpu_s_per_1000:.2f}, "
@@ -124,20 +176,24 @@ def cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def as_json(workloads: list[Workload], results: dict[str, Results], about: dict[str, str]) -> dict:
+def as_json(
+    experiments: list[Experiment], results: dict[str, Results], about: dict[str, str]
+) -> dict[str, Any]:
     return {
         "machine": about,
         "workloads": [
             {
-                **asdict(workload),
+                **experiment.about(),
                 "servers": {
                     server: {
-                        "median": asdict(Figures.middle(rounds)) if rounds else None,
-                        "rounds": [asdict(one) for one in rounds],
+                        "label": row.label,
+                        "skipped": row.skipped,
+                        "median": asdict(middle(row.rounds)) if row.rounds else None,
+                        "rounds": [asdict(one) for one in row.rounds],
                     }
-                    for server, rounds in results[workload.name].items()
+                    for server, row in results[experiment.name].items()
                 },
             }
-            for workload in workloads
+            for experiment in experiments
         ],
     }

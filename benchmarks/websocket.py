@@ -12,12 +12,16 @@ FINAL = 0x80
 
 
 class WebSocket(asyncio.Protocol):
-    """Calls ``received(ns, payload)`` for each text message; ``closed(why)`` once."""
+    """Calls ``received(ns, payload)`` for each text message, ``ponged(ns, payload)`` for each pong;
+    ``closed(why)`` at the end."""
 
     def __init__(
-        self, received: Callable[[int, bytes], None], closed: Callable[[str], None]
+        self,
+        received: Callable[[int, bytes], None],
+        closed: Callable[[str], None],
+        ponged: Callable[[int, bytes], None] | None = None,
     ) -> None:
-        self._received, self._closed = received, closed
+        self._received, self._closed, self._ponged = received, closed, ponged
         self._transport: asyncio.Transport | None = None
         self._open: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._rest = b""
@@ -110,7 +114,10 @@ class WebSocket(asyncio.Protocol):
         elif opcode == CLOSE:
             code = int.from_bytes(payload[:2], "big")
             self._closed(f"closed by the server: {code} {payload[2:].decode(errors='replace')}")
-        elif opcode != PONG:
+        elif opcode == PONG:
+            if self._ponged is not None:
+                self._ponged(now, payload)
+        else:
             self._parts.append(payload)
             if first & FINAL:
                 whole = payload if len(self._parts) == 1 else b"".join(self._parts)
