@@ -1,6 +1,7 @@
 """The cast, the fake provider, and the parts of Parley that tests start for real."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -13,6 +14,19 @@ from chat.models import User
 from tests.fake_provider import FakeProvider, reply
 
 PASSWORD = "correct horse battery"
+# Whole processes and a browser share the machine with the test that times them.
+REAL_TIME = {"e2e", "faults", "deployment"}
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of running processes that fails is run once more: a machine that hung is no fault.
+
+    What fails twice is one. The summary names what was run again.
+    """
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in REAL_TIME:
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def make_user(name: str, **fields: object) -> User:
