@@ -5,13 +5,13 @@ serving process and every engine sweeps; each step is won by one of them.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from chat import doorbell, reconcile
@@ -98,15 +98,26 @@ async def sweep(provider: Provider, orphans: Orphans) -> Swept:
     """Finish what a crash left: orphans, unreconciled replies, verdicts still pending."""
     interrupted = await in_database(_interrupt_orphans, orphans)
     unreconciled = await in_database(_unreconciled)
-    for generation_id in unreconciled:
-        await reconcile.reconcile(generation_id, provider)
+    await _each(reconcile.reconcile, unreconciled, provider)
     due = await in_database(_due_messages)
-    for message_id in due:
-        await reconcile.moderate_pending(message_id, provider)
+    await _each(reconcile.moderate_pending, due, provider)
     swept = Swept(interrupted, len(unreconciled), len(due))
     if any((swept.orphans, swept.reconciled)):
         logger.info("swept", orphans=interrupted, reconciled=swept.reconciled, moderated=len(due))
     return swept
+
+
+async def _each(
+    step: Callable[[int, Provider], Awaitable[None]], ids: Iterable[int], provider: Provider
+) -> None:
+    """One that cannot be finished must not keep the others waiting, nor end the sweeper."""
+    for pk in ids:
+        try:
+            await step(pk, provider)
+        except DatabaseError:
+            raise
+        except Exception:
+            logger.exception("sweep_step_failed", step=step.__name__, id=pk)
 
 
 def _due_messages() -> list[int]:

@@ -56,7 +56,7 @@ def config(
     return subprocess.run(
         [*compose, "config"],
         cwd=project,
-        env={"PATH": os.environ["PATH"], "HOME": str(project)},
+        env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
         capture_output=True,
         text=True,
         check=False,

@@ -27,11 +27,13 @@ SAME_ON_BOTH = (
     "tests/test_actions.py",
     "tests/test_access.py",
     "tests/test_branches.py",
+    "tests/test_branch_views.py",
     "tests/test_pipeline.py",
     "tests/test_reconcile.py",
     "tests/test_sweeper.py",
     "tests/deployment/test_two_workers.py",
     "tests/delivery/test_changes.py",
+    "tests/delivery/test_consumers.py",
 )
 
 
