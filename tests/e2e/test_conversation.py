@@ -212,3 +212,13 @@ async def test_code_is_coloured_and_links_show_where_they_lead(chat: Chat) -> No
     await expect(chat.text.locator(".link-host")).to_have_text("example.org")
     await expect(chat.text.get_by_role("checkbox").first).to_be_checked()
     await expect(chat.text.get_by_role("table")).to_contain_text("4.10")
+
+
+async def test_a_long_title_does_not_widen_a_narrow_page(server: Server, visit: Visit) -> None:
+    chat = await visit(server, viewport={"width": 390, "height": 844})
+    chat.provider.title = "The sea is a vast and mysterious realm, teeming with life"
+    await chat.ask("The sea?", reply("It is wide."))
+    await expect(chat.page.locator("#title")).to_contain_text("mysterious realm")
+    box = await chat.box.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390
