@@ -17,7 +17,7 @@ FULL: tuple[Experiment, ...] = (
     Workload("300", 300, 100, 20, ramp_s=20, servers=DEPLOYMENTS),
     Workload("600", 600, 100, 20, ramp_s=20, servers=DEPLOYMENTS),
     # Pages look at the database every 15 seconds: the windows are multiples of that.
-    Idle("idle", 1000, idle_s=45, reply=Workload("reply", 1, 470, 50, replies=3)),
+    Idle("idle", 1000, idle_s=30, reply=Workload("reply", 1, 1900, 200, replies=3)),
     LongReply("long", Workload("reply", 1, 40_000, 1000)),
     Viewers("viewers", 10, Workload("reply", 1, 400, 50, replies=3)),
 )
@@ -25,8 +25,8 @@ QUICK: tuple[Experiment, ...] = (
     Workload("one", 1, 50, 50, replies=3),
     Workload("hundred", 100, 50, 50),
     Workload("burst", 1, 1000, 0),
-    Workload("300", 30, 100, 20, ramp_s=3, servers=DEPLOYMENTS),
-    Workload("600", 60, 100, 20, ramp_s=3, servers=DEPLOYMENTS),
+    Workload("300", 30, 100, 20, ramp_s=3, servers=DEPLOYMENTS[1:]),
+    Workload("600", 60, 100, 20, ramp_s=3, servers=DEPLOYMENTS[1:]),
     Idle("idle", 100, idle_s=15, reply=Workload("reply", 1, 100, 50)),
     LongReply("long", Workload("reply", 1, 8000, 1000)),
     Viewers("viewers", 10, Workload("reply", 1, 100, 50)),

@@ -14,7 +14,7 @@ from .measure import ADDED, Recording
 from .parley import ParleyUser, View
 from .processes import Running
 from .progress import say
-from .usage import Tree
+from .usage import Tree, Usage
 from .wording import ms
 from .workloads import SETTLE_S, Workload, measuring, meter_of, warm_up
 
@@ -29,6 +29,18 @@ Seen = Mapping[int, tuple[int, int, int]]  # as Recording.tokens() has it
 
 
 @dataclass
+class LateFigures:
+    """A page that opens late: how long until it shows what the first one does, and what came."""
+
+    ms: float
+    page_kb: float
+    socket_kb: float
+
+    def __str__(self) -> str:
+        return f"{ms(self.ms)} (page {self.page_kb:,.0f} KB, socket {self.socket_kb:,.0f} KB)"
+
+
+@dataclass
 class LongFigures:
     """``first_us`` and ``last_us``: CPU per token of the first and the last ``part`` tokens. A
     stall is the longest time that a ping on another page's socket waited for its answer."""
@@ -36,21 +48,13 @@ class LongFigures:
     part: int
     first_us: float
     last_us: float
-    cpu_s_per_1000: float | None
+    cpu_s_per_1000: float
     end_ms: float
     end_cpu_s: float
-    middle_tokens: float
-    middle_ms: float
-    middle_page_kb: float
-    middle_socket_kb: float
-    after_ms: float
-    after_page_kb: float
-    after_socket_kb: float
-    writing_stall_ms: float
-    middle_stall_ms: float
-    end_stall_ms: float
-    after_stall_ms: float
-    peak_rss_mb: float | None
+    middle: LateFigures
+    after: LateFigures
+    stalls_ms: dict[str, float]
+    peak_rss_mb: float
     others_busy: float
     lost: int = field(metadata=ADDED)
     middle_lost: int = field(metadata=ADDED)
@@ -67,24 +71,10 @@ class LongFigures:
             (f"CPU per token, first {self.part:,}", f"{self.first_us:.0f} µs"),
             (f"CPU per token, last {self.part:,}", f"{self.last_us:.0f} µs (× {ratio:.2f})"),
             ("CPU per 1,000 tokens, whole reply", f"{self.cpu_s_per_1000:.3f} s"),
-            (
-                "from the last token to the end",
-                f"{ms(self.end_ms)}, CPU {self.end_cpu_s:.2f} s",
-            ),
-            (
-                "page opened in the middle, caught up after",
-                f"{ms(self.middle_ms)} ({self.middle_tokens:,.0f} tokens; page "
-                f"{self.middle_page_kb:,.0f} KB, socket {self.middle_socket_kb:,.0f} KB)",
-            ),
-            (
-                "page opened after the end, there after",
-                f"{ms(self.after_ms)} (page {self.after_page_kb:,.0f} KB, socket "
-                f"{self.after_socket_kb:,.0f} KB)",
-            ),
-            ("longest stall while it is written", ms(self.writing_stall_ms)),
-            ("… while the page opens in the middle", ms(self.middle_stall_ms)),
-            ("… while it ends", ms(self.end_stall_ms)),
-            ("… while the page opens after the end", ms(self.after_stall_ms)),
+            ("from last token to end", f"{ms(self.end_ms)}, CPU {self.end_cpu_s:.2f} s"),
+            ("page opened in the middle, caught up after", str(self.middle)),
+            ("page opened after the end, there after", str(self.after)),
+            *((f"longest stall while {when}", ms(stall)) for when, stall in self.stalls_ms.items()),
             ("peak memory", f"{self.peak_rss_mb:.0f} MB"),
             ("tokens lost", str(self.wrong)),
             ("machine, busy with others", f"{self.others_busy:.0%}"),
@@ -126,7 +116,8 @@ class LongReply:
             with measuring(meter):
                 question, patience_s = self.reply.question, self.reply.patience_s
                 asked = asyncio.create_task(asker.ask(question, patience_s))
-                middle = await self._open_in_the_middle(late, asker)
+                async with asyncio.timeout(patience_s):
+                    middle = await self._open_in_the_middle(late, asker)
                 recording = await asked
                 await asyncio.sleep(SETTLE_S)
             await asyncio.sleep(AFTER_S)
@@ -134,10 +125,7 @@ class LongReply:
             after = await open_page(late, asker)
             await asyncio.sleep(SETTLE_S)
         await asker.check(recording)
-        figures = self._figures(recording, asker.view, middle, after, cpu, other.view.pongs)
-        usage = meter.usage()
-        figures.cpu_s_per_1000 = usage.server_s / self.reply.tokens * 1000
-        figures.peak_rss_mb, figures.others_busy = usage.peak_rss_mb, usage.others_busy
+        figures = self._figures(asker.view, middle, after, cpu, other.view.pongs, meter.usage())
         for user in (asker, late, other):
             await user.close()
         return figures, [recording]
@@ -154,52 +142,45 @@ class LongReply:
 
     def _figures(
         self,
-        recording: Recording,
         view: View,
         middle: "Opened",
         after: "Opened",
         cpu: Samples,
         pongs: Sequence[tuple[int, int]],
+        usage: Usage,
     ) -> LongFigures:
-        tokens, late = recording.tokens(), middle.view.recording.tokens()
-        count, part = self.reply.tokens, self.part
-        written = [tokens[n][0] * 1000 if n in tokens else 0 for n in range(count)]
-        last = max(written)
-        caught_up = first_together(tokens, late)
-        left = middle.view.recording.reads[-1][0]
-        settled = view.ended_at + int(SETTLE_S * 1e9)
+        tokens, late = view.recording.tokens(), middle.view.recording.tokens()
+        if len(tokens) < 2 * self.part:
+            raise LookupError(f"{len(tokens)} tokens came: {view.recording.problem}")
+        seen = sorted(when * 1000 for when, *_ in tokens.values())
+        first, last, settled = seen[0], seen[-1], view.ended_at + int(SETTLE_S * 1e9)
+        caught_up, left = middle.caught_up(tokens), middle.view.recording.reads[-1][0]
+        spans = {
+            "it is written": [(first, middle.started), (left, last)],
+            "the page opens in the middle": [(middle.started, left)],
+            "it ends": [(last, settled)],
+            "the page opens after the end": [(after.started, after.opened + int(SETTLE_S * 1e9))],
+        }
 
         def used(start: int, end: int) -> float:
             return at(cpu, end) - at(cpu, start)
 
         return LongFigures(
-            part=part,
-            first_us=used(written[0], written[part]) / part * 1e6,
-            last_us=used(written[-part], last) / part * 1e6,
-            cpu_s_per_1000=None,
+            part=self.part,
+            first_us=used(first, seen[self.part]) / self.part * 1e6,
+            last_us=used(seen[-self.part], last) / self.part * 1e6,
+            cpu_s_per_1000=usage.server_s / len(tokens) * 1000,
             end_ms=(view.ended_at - last) / 1e6,
             end_cpu_s=used(last, settled),
-            middle_tokens=math.nan if caught_up is None else caught_up,
-            middle_ms=middle.until(late[caught_up][0] * 1000) if caught_up else math.nan,
-            middle_page_kb=middle.page_bytes / 1024,
-            middle_socket_kb=middle.until_bytes(late[caught_up][0] * 1000) / 1024
-            if caught_up
-            else math.nan,
-            after_ms=after.until(after.opened),
-            after_page_kb=after.page_bytes / 1024,
-            after_socket_kb=after.view.recording.size / 1024,
-            writing_stall_ms=max(
-                worst(pongs, written[0], middle.started), worst(pongs, left, last)
-            ),
-            middle_stall_ms=worst(pongs, middle.started, left),
-            end_stall_ms=worst(pongs, last, settled),
-            after_stall_ms=worst(pongs, after.started, after.opened + int(SETTLE_S * 1e9)),
-            peak_rss_mb=None,
-            others_busy=0.0,
-            lost=count - len(tokens),
-            middle_lost=max(late, default=-1) + 1 - len(late),
-            misstored=recording.misstored(count),
-            failed=bool(recording.problem),
+            middle=middle.figures(caught_up, settled=caught_up + 999),  # µs were cut off
+            after=after.figures(after.opened, settled=after.opened + int(SETTLE_S * 1e9)),
+            stalls_ms={when: worst(pongs, times) for when, times in spans.items()},
+            peak_rss_mb=usage.peak_rss_mb,
+            others_busy=usage.others_busy,
+            lost=self.reply.tokens - len(tokens),
+            middle_lost=max(late) + 1 - len(late),
+            misstored=view.recording.misstored(self.reply.tokens),
+            failed=int(bool(view.recording.problem)),
         )
 
 
@@ -212,13 +193,18 @@ class Opened:
     page_bytes: int
     view: View
 
-    def until(self, moment: int) -> float:
-        """Milliseconds since the page was asked for."""
-        return (moment - self.started) / 1e6
+    def caught_up(self, first: Seen) -> int:
+        """When this page had, for the first time, a token at about the same time as the first."""
+        mine = self.view.recording.tokens()
+        for token in sorted(mine.keys() & first.keys()):
+            if mine[token][0] <= first[token][0] + TOGETHER_US:
+                return mine[token][0] * 1000
+        raise LookupError("the page that opened in the middle was never caught up")
 
-    def until_bytes(self, moment: int) -> int:
-        reads = self.view.recording.reads
-        return sum(len(data) for when, data in reads if when // 1000 <= moment // 1000)
+    def figures(self, there: int, settled: int) -> LateFigures:
+        """``there``: when it showed all; ``settled``: until when its frames belong to that."""
+        frames = sum(len(data) for when, data in self.view.recording.reads if when <= settled)
+        return LateFigures((there - self.started) / 1e6, self.page_bytes / 1024, frames / 1024)
 
 
 async def open_page(late: ParleyUser, asker: ParleyUser) -> Opened:
@@ -243,14 +229,6 @@ async def every(seconds: float, call: Callable[[], None]) -> AsyncIterator[None]
             await task
 
 
-def first_together(first: Seen, second: Seen) -> int | None:
-    """The first token that both pages had at about the same time."""
-    for number in sorted(second):
-        if number in first and second[number][0] <= first[number][0] + TOGETHER_US:
-            return number
-    return None
-
-
 def at(samples: Samples, moment: int) -> float:
     """The reading at this moment, between two samples in proportion."""
     after = bisect_right(samples, (moment, math.inf))
@@ -260,6 +238,13 @@ def at(samples: Samples, moment: int) -> float:
     return before + (reading - before) * (moment - before_ns) / (after_ns - before_ns)
 
 
-def worst(pongs: Sequence[tuple[int, int]], start: int, end: int) -> float:
-    """The longest wait, in ms, for the answer to a ping that was sent between these moments."""
-    return max(((came - sent) / 1e6 for came, sent in pongs if start <= sent <= end), default=0.0)
+def worst(pongs: Sequence[tuple[int, int]], times: Sequence[tuple[int, int]]) -> float:
+    """The longest wait, in ms, for the answer to a ping that was sent in one of these times."""
+    return max(
+        (
+            (came - sent) / 1e6
+            for came, sent in pongs
+            if any(start <= sent <= end for start, end in times)
+        ),
+        default=0.0,
+    )

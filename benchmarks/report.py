@@ -55,15 +55,15 @@ Table = list[list[str]]  # the first line names the columns
 
 
 def table(experiment: Experiment, results: Results) -> Table:
+    """What ran; notes() say what did not."""
+    ran = [row for row in results.values() if row.rounds]
     if isinstance(experiment, Workload):
-        return [list(COLUMNS), *(comparison(name, row) for name, row in results.items())]
-    return figure_by_figure(results)
+        return [list(COLUMNS), *map(comparison, ran)]
+    return figure_by_figure(ran)
 
 
-def comparison(name: str, row: Row) -> list[str]:
+def comparison(row: Row) -> list[str]:
     """A line of the servers' table."""
-    if not row.rounds:
-        return [name, row.missing, *[""] * (len(COLUMNS) - 2)]
     figures: Figures = middle(row.rounds)
     wrong = (
         str(figures.lost),
@@ -84,22 +84,17 @@ def comparison(name: str, row: Row) -> list[str]:
     ]
 
 
-def figure_by_figure(results: Results) -> Table:
+def figure_by_figure(ran: list[Row]) -> Table:
     """A line for each figure, a column for each server."""
-    columns = {row.label: middle(row.rounds).lines() for row in results.values() if row.rounds}
-    missing = [[name, row.missing] for name, row in results.items() if not row.rounds]
-    if not columns:
-        return [["", ""], *missing]
-    names = [name for name, _ in next(iter(columns.values()))]
-    lines = [
-        [name, *(figures[at][1] for figures in columns.values())] for at, name in enumerate(names)
-    ]
-    width = len(columns) + 1
-    return [["", *columns], *lines, *(cells + [""] * (width - 2) for cells in missing)]
+    columns = [middle(row.rounds).lines() for row in ran]
+    lines = [[line[0][0], *(words for _, words in line)] for line in zip(*columns, strict=True)]
+    return [["", *(row.label for row in ran)], *lines]
 
 
 def text(experiment: Experiment, results: Results) -> str:
     rows = table(experiment, results)
+    if len(rows) == 1:
+        return "\n".join([heading(experiment, results), *notes(experiment, results), ""])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -127,12 +122,13 @@ def heading(experiment: Experiment, results: Results) -> str:
 
 
 def notes(experiment: Experiment, results: Results) -> list[str]:
-    """What the table of the servers has no column for."""
-    if not isinstance(experiment, Workload):
-        return []
+    """What the table has no column for."""
+    missing = [f"{name}: {row.missing}" for name, row in results.items() if not row.rounds]
     middles = {row.label: middle(row.rounds) for row in results.values() if row.rounds}
+    if not isinstance(experiment, Workload) or not middles:
+        return missing
     bench = ", ".join(f"{label} {m.bench_us_per_token:.0f}" for label, m in middles.items())
-    lines = [f"bench client + fake provider, CPU µs per token: {bench}"] if bench else []
+    lines = [*missing, f"bench client + fake provider, CPU µs per token: {bench}"]
     if experiment.ramp_s:
         most = ", ".join(f"{label} {m.at_once:.0f}" for label, m in middles.items())
         lines.append(f"most replies at the same time: {most}")
