@@ -18,6 +18,7 @@ logger = structlog.get_logger()
 
 EVERYBODY = "everybody"
 WORKERS = "workers"
+RING_S = 2.0  # a Redis that hangs holds up every other use of its connection for as long as this
 
 _loop: asyncio.AbstractEventLoop | None = None
 _pending: set[asyncio.Task[None]] = set()
@@ -91,6 +92,7 @@ async def _group_send(group: str, message: dict[str, str]) -> None:
     layer = get_channel_layer()
     assert layer is not None
     try:
-        await layer.group_send(group, message)
+        async with asyncio.timeout(RING_S):
+            await layer.group_send(group, message)
     except (OSError, RedisError) as error:
         logger.warning("doorbell_failed", error=type(error).__name__)

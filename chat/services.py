@@ -214,6 +214,11 @@ def is_draining() -> bool:
     return _current is not None and _current.draining.is_set()
 
 
+def takes_replies() -> bool:
+    """May a reply be queued? Not while the process that would write it drains."""
+    return not is_draining() or _worker_here() is None
+
+
 def readiness() -> Readiness:
     return _current.readiness if _current is not None else Readiness.READY
 

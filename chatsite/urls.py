@@ -6,3 +6,5 @@ urlpatterns = [
     path("accounts/", include("chat.accounts.urls")),
     path("", include("chat.urls")),
 ]
+
+handler500 = "chat.views.errors.server_error"

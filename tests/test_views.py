@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from django.conf import LazySettings
 from django.test import Client
+from django.utils import timezone
 
-from chat import actions, branches
+from chat import access, actions, branches, services
 from chat.models import Conversation, Generation, Message, State, User
 from tests.talk import ask, end, talk
 
@@ -123,6 +124,35 @@ def test_parameters_go_into_the_next_request(client: Client, ada: User) -> None:
     client.post(action, {**fields, "text": "Hello"}, headers=HTMX)
     parameters = Generation.objects.get().parameters
     assert parameters == {"temperature": 0.3, "top_p": 0.9, "max_tokens": 77}
+
+
+def test_two_tabs_may_set_the_parameters_of_a_new_conversation_at_once(
+    client: Client, ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action, fields = composer(client)
+    values = {"temperature": "0.3", "new": fields["new"]}
+    find = access.conversation_if_any
+
+    def looks_before_the_other_writes(user_id: int, pk: uuid.UUID) -> None:
+        monkeypatch.setattr(access, "conversation_if_any", find)
+        Conversation.objects.create(id=pk, owner=ada, active_at=timezone.now(), top_p=0.5)
+
+    monkeypatch.setattr(access, "conversation_if_any", looks_before_the_other_writes)
+    answer = client.post(action.replace("messages", "settings"), values, headers=HTMX)
+    assert answer.status_code == 200
+    assert Conversation.objects.get().temperature == 0.3
+
+
+def test_a_message_is_declined_by_the_process_that_would_have_to_answer_it_and_drains(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action, fields = composer(client)
+    monkeypatch.setattr(services, "is_draining", lambda: True)
+    monkeypatch.setattr(services, "_worker_here", lambda: object())
+    assert client.post(action, {**fields, "text": "Hello"}, headers=HTMX).status_code == 503
+    assert not Message.objects.exists()
+    monkeypatch.setattr(services, "_worker_here", lambda: None)  # others will
+    assert client.post(action, {**fields, "text": "Hello"}, headers=HTMX).status_code == 200
 
 
 def test_a_conversation_without_messages_is_not_listed(client: Client) -> None:

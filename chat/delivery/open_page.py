@@ -71,10 +71,10 @@ class OpenPage:
             )
             return done.pop().result()
         finally:
-            tasks = [task for task in (listening, serving) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            _let_go(listening)
+            if serving is not None:
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
 
     def end(self, code: int) -> None:
         """Let the page go, for this reason."""
@@ -116,6 +116,7 @@ class OpenPage:
         layer = get_channel_layer()
         assert layer is not None
         while True:
+            channel = ""
             try:
                 channel = await layer.new_channel("page")
                 for group in self._groups():
@@ -131,11 +132,9 @@ class OpenPage:
                 logger.warning("doorbell_failed", error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
             finally:
-                # A Redis that hangs must not hold up the page's end: it is waited for elsewhere.
-                leaving = asyncio.create_task(_leave(layer, channel, self._groups()))
-                _leaving.add(leaving)
-                leaving.add_done_callback(_leaving.discard)
-                await asyncio.wait({leaving}, timeout=JOIN_S)
+                for group in self._groups():
+                    with contextlib.suppress(OSError, RedisError):
+                        await layer.group_discard(group, channel)
 
     async def _rung(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -156,10 +155,11 @@ class OpenPage:
         ]
 
 
-async def _leave(layer: Any, channel: str, groups: list[str]) -> None:
-    with contextlib.suppress(OSError, RedisError):
-        for group in groups:
-            await layer.group_discard(group, channel)
+def _let_go(listening: asyncio.Task[None]) -> None:
+    """Unsubscribe, without waiting for it: a Redis that hangs must not hold up the page's end."""
+    listening.cancel()
+    _leaving.add(listening)
+    listening.add_done_callback(_leaving.discard)
 
 
 def open_pages() -> list[OpenPage]:

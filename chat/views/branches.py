@@ -34,7 +34,7 @@ def edit(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpRe
         context = {"message": message, "typed": message.text, "key": uuid.uuid4().hex}
         return dialog(request, "chat/_edit.html", conversation, **context)
     form = EditForm(request.POST)
-    if services.is_draining():
+    if not services.takes_replies():
         text = _("The server is restarting. Your message is still here; send it in a moment.")
         return _not_saved(request, message, text, HTTPStatus.SERVICE_UNAVAILABLE)
     if not form.is_valid():
@@ -88,7 +88,7 @@ def show(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpRe
 
 
 def _command(request: HttpRequest, conversation_id: UUID, act: Callable[[], None]) -> HttpResponse:
-    if services.is_draining():
+    if not services.takes_replies():
         text = _("The server is restarting. Try again in a moment.")
         return declined(request, conversation_id, text, HTTPStatus.SERVICE_UNAVAILABLE)
     try:

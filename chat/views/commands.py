@@ -5,7 +5,7 @@ from http import HTTPStatus
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -27,7 +27,7 @@ def send(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     user = signed_in(request)
     form = SendForm(request.POST)
     may_create = tickets.is_valid(request.POST.get("new", ""), user.pk, conversation_id)
-    if services.is_draining():
+    if not services.takes_replies():
         text = _("The server is restarting. Your message is still here; send it in a moment.")
         return declined(request, conversation_id, text, HTTPStatus.SERVICE_UNAVAILABLE)
     if not form.is_valid():
@@ -86,6 +86,13 @@ def delete(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 @login_required
 def parameters(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     """Model, temperature, top p and max tokens, also of a conversation that is not written yet."""
+    try:
+        return _parameters(request, conversation_id)
+    except IntegrityError:
+        return _parameters(request, conversation_id)  # another tab has just written it
+
+
+def _parameters(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     user = signed_in(request)
     ticket = request.GET.get("new") or request.POST.get("new") or ""
     with transaction.atomic():

@@ -15,7 +15,7 @@ from tests.parts.fixtures import postgres, redis_server
 
 __all__ = ["postgres", "redis_server"]
 
-PEOPLE = 80
+PEOPLE = 200  # each test takes one or more, and one that is repeated takes others
 HEARTBEAT_S = 2.0
 FIRST_TOKEN_S = 12.0
 IDLE_S = 4.0
