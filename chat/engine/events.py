@@ -27,7 +27,7 @@ class RefusalDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A fragment of a tool call. Any field may be missing in any fragment."""
+    """A fragment of a tool call. Any field may be missing in any fragment. See ``CallDelta``."""
 
     index: int | None
     id: str | None
@@ -83,6 +83,48 @@ class Thought:
     duration_ms: float
 
 
+class Step(StrEnum):
+    """Where a tool call is. From ``DONE`` on it moves no more."""
+
+    WRITTEN = "written"
+    WAITING = "waiting"  # for the user's approval
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INVALID = "invalid"  # the arguments: it was not run
+    DENIED = "denied"
+    STOPPED = "stopped"
+    PASSED_ON = "passed_on"  # to who asked through the API, and runs it himself
+
+    @property
+    def last(self) -> bool:
+        return self not in (Step.WRITTEN, Step.WAITING, Step.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """More of the call ``number``, which counts from 0 within the reply.
+
+    The fragments as they came are assembled already: ``name`` is whole, and empty where it is not
+    new; ``arguments`` are to be appended.
+    """
+
+    number: int
+    name: str
+    arguments: str
+    id: str = ""  # the provider's, with the first of a call; who asked through the API wants it
+
+
+@dataclass(frozen=True, slots=True)
+class CallStep:
+    """A call has moved on; ``result`` is there when it is one of the last steps."""
+
+    number: int
+    step: Step
+    result: str = ""
+    duration_ms: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The one terminal event of a log."""
@@ -94,7 +136,8 @@ Event = (
     TextDelta
     | ReasoningDelta
     | RefusalDelta
-    | ToolCallDelta
+    | CallDelta
+    | CallStep
     | Requested
     | Retrying
     | Thought

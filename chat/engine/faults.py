@@ -23,7 +23,15 @@ from chat.engine.errors import (
 
 # Parameters that a request can do without, and the words of endpoints that do not take one. The
 # words matter: "max_tokens is too large" is about the value, and leaving it out would be no help.
-OPTIONAL = ("stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p")
+OPTIONAL = (
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "temperature",
+    "top_p",
+    "tool_choice",
+    "tools",
+)
 NOT_TAKEN = re.compile(
     r"(?i)unsupported|(?:not|n't)\W+(?:support|accept|recogni[sz]ed)|unknown|unrecogni[sz]ed"
     r"|unexpected|deprecated|not (?:permitted|allowed|available)|extra_forbidden"
@@ -35,6 +43,8 @@ SPELT = {
     name: re.compile(rf"\b(?:{name}|{re.sub('_(.)', lambda found: found[1].upper(), name)})\b")
     for name in OPTIONAL
 }
+# Whatever is wrong with the form that was asked for, there is another way to ask for it.
+FORM = re.compile(r"(?i)response.?format|json.?schema|json.?object|structured.?output")
 
 # Where the words of a complaint stand, and where a code, in the order of their worth.
 WORDS = ("message", "detail", "errors", "msg", "status_msg", "error_msg", "error_message")
@@ -177,6 +187,8 @@ def _not_taken(body: Any, sent: Collection[str]) -> str | None:
     inner = body.get("error", body) if isinstance(body, dict) else body
     named = inner.get("param") if isinstance(inner, dict) else None
     text = complaint(body)
+    if "response_format" in sent and FORM.search(f"{named} {text}"):
+        return "response_format"
     parameter = _first_of(sent, named if isinstance(named, str) and named else text)
     if parameter == "stream_options" and named:
         return parameter  # there is only one value that we send for it

@@ -30,6 +30,7 @@ from chat.engine.errors import (
 )
 from chat.engine.events import Delta, TextDelta
 from chat.engine.faults import error_of_status, reported_error
+from chat.engine.request import Dialect, Request
 from chat.engine.wellformed import well_formed
 
 CONNECT_S = 8.0  # three calls and the waits between them fit into 30 s
@@ -45,44 +46,10 @@ class Endpoint:
     api_key: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = ()  # with every request
     stream_parameters: tuple[tuple[str, Any], ...] = ()  # in the body of a streamed one
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One chat completion. ``messages`` are in the API's own form; ``None`` leaves the default."""
-
-    model: str
-    messages: tuple[dict[str, Any], ...]
-    temperature: float | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-
-
-@dataclass(slots=True)
-class Dialect:
-    """What an endpoint turned out not to take, learnt from its refusals."""
-
-    without: set[str] = field(default_factory=set)
-
-    def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
-        body: dict[str, Any] = {"messages": list(request.messages)}
-        if request.model:
-            body["model"] = request.model
-        if stream:
-            body["stream"] = True
-            body["stream_options"] = {"include_usage": True}
-        body["temperature"] = request.temperature
-        body["top_p"] = request.top_p
-        limit = "max_completion_tokens" if "max_tokens" in self.without else "max_tokens"
-        body[limit] = request.max_tokens
-        return {
-            name: value
-            for name, value in body.items()
-            if value is not None and name not in self.without
-        }
-
-    def learn(self, parameter: str) -> None:
-        self.without.add(parameter)
+    # What a call begins and ends with, where the model has to be led to it: llama.cpp lets one that
+    # must call a tool talk first, and a small model talks to its limit.
+    call_begins: str = ""
+    call_ends: str = ""
 
 
 class Provider:
@@ -115,7 +82,10 @@ class Provider:
         endpoint = self._endpoint()
         body = self.dialect(request.model).body(request, stream=True)
         body |= dict(endpoint.stream_parameters)
-        with _translated(endpoint, body):
+        if endpoint.call_begins and body.get("tool_choice") == "required":
+            body["messages"].append({"role": "assistant", "content": endpoint.call_begins})
+            body["stop"] = [endpoint.call_ends]  # one is enough; it would write them without end
+        with _translated(endpoint, request.optional or body):
             stream = await self._client(endpoint).post(
                 "/chat/completions",
                 body=body,

@@ -1,6 +1,8 @@
 """The turn: one generation's conversation with the provider, from request to outcome.
 
-Calls are repeated only before the first token, at most ``CALLS`` times, and each is an event.
+A round is one request that is answered, and as many rounds follow as the model calls tools, up to
+``ROUNDS``. Requests are repeated only before their first token, at most ``CALLS`` times, and each
+is an event.
 The two deadlines run on the loop's clock; the terminal event is not written here but by the
 worker, after the reply has been saved.
 """
@@ -15,6 +17,7 @@ from typing import Protocol
 
 from chat.engine.errors import Empty, ProviderError, TimedOut, UnknownParameter, Unreachable
 from chat.engine.events import (
+    CallStep,
     Delta,
     Event,
     FinishDelta,
@@ -22,14 +25,19 @@ from chat.engine.events import (
     RefusalDelta,
     Requested,
     Retrying,
+    Step,
     TextDelta,
     Thought,
+    ToolCallDelta,
     UsageDelta,
 )
-from chat.engine.provider import Dialect, Request
 from chat.engine.reply import Reply
+from chat.engine.request import Dialect, Request
+from chat.engine.tool_calls import Call
+from chat.engine.toolbox import Toolbox
 
 CALLS = 3
+ROUNDS = 8  # of tool calls in one reply; then the model has to answer without
 RETRY_AFTER_CAP_S = 60.0
 BACKOFF_S = (0.5, 2.0)
 AFTER_FINISH_S = 5.0  # for usage and [DONE]; the reader has the whole text and should not wait
@@ -70,14 +78,47 @@ class Turn:
     first_delta_at: float | None = None
     first_text_at: float | None = None
     last_delta_at: float | None = None
+    _heard: bool = False  # something of this round
+    _tried: int = 0  # requests in this round
+    _round_at: int = 0  # where its text begins
+    _with_tools: bool = False
+    _apart: bool = False  # the next text is the first one after tool calls
 
-    async def run(self, provider: Streams, request: Request) -> None:
+    async def run(
+        self, provider: Streams, request: Request, toolbox: Toolbox | None = None
+    ) -> None:
         """Stream the reply. Returns when it is complete, interrupted or failed.
+
+        ``toolbox`` runs the tools that the request names; without one the calls are the reply, for
+        whoever asked to run them himself.
 
         Raises:
             asyncio.CancelledError: the turn was stopped; the connection is closed, the reply so far
                 is kept, the outcome is the canceller's to name.
         """
+        try:
+            while await self._round(provider, request):
+                calls = self.reply.close_calls()
+                if toolbox is None or not calls or self.reply.finish_reason == "length":
+                    self._leave(calls, Step.STOPPED if toolbox else Step.PASSED_ON)
+                    self.outcome = Outcome.COMPLETE
+                    return
+                await toolbox.run(calls, self._move)
+                request = request.answered(
+                    self._round_text(), calls, tools=self.reply.round < ROUNDS
+                )
+                self.reply.next_round()
+                self._round_at = self.reply.text_chars
+                self._apart = self._round_at > 0
+                self._heard, self._tried = False, 0
+        except asyncio.CancelledError:
+            self._leave(self.reply.close_calls(), Step.STOPPED)
+            raise
+        self._leave(self.reply.close_calls(), Step.STOPPED)
+
+    async def _round(self, provider: Streams, request: Request) -> bool:
+        """One request, and as many repeated ones as it needs; False when the turn has failed."""
+        self._with_tools = request.may_call
         while True:
             try:
                 await self._call(provider, request)
@@ -88,14 +129,28 @@ class Turn:
             except ProviderError as error:
                 if (delay_s := self._may_retry(error)) is None:
                     self._fail(error)
-                    return
+                    return False
                 self.append([Retrying(delay_s, error.kind)])
                 await asyncio.sleep(delay_s)
             else:
-                return
+                return True
+
+    def _round_text(self) -> str:
+        return self.reply.text[self._round_at :]
+
+    def _move(self, call: Call, step: Step, result: str, duration_ms: float | None) -> None:
+        call.step, call.result, call.duration_ms = step, result, duration_ms
+        self.append([CallStep(call.number, step, result, duration_ms)])
+
+    def _leave(self, calls: list[Call], step: Step) -> None:
+        """What has not come to its end by now does not any more."""
+        for call in calls:
+            if not call.step.last:
+                self._move(call, step, "", None)
 
     async def _call(self, provider: Streams, request: Request) -> None:
         self.calls += 1
+        self._tried += 1
         self.reply.begin()
         self.append([Requested(self.calls)])
         self.requested_at = time.monotonic()
@@ -107,17 +162,20 @@ class Turn:
                 async for deltas in chunks:
                     self._take(deltas)
                     self._extend(deadline)
+                    if self.reply.open_calls.runaway:
+                        self.reply.finish_reason = "tool_calls"
+                        break
         except (TimeoutError, Unreachable) as error:
             if self.reply.finish_reason:
                 return  # the model had ended; only the end of the stream is missing
             if isinstance(error, Unreachable):
                 raise
-            what = "no token" if self.first_delta_at is None else "no byte"
+            what = "no byte" if self._heard else "no token"
             raise TimedOut(f"the provider sent {what} within the deadline") from None
 
     def _extend(self, deadline: asyncio.Timeout) -> None:
         """Something came: the deadline moves, once a token has come."""
-        if self.first_delta_at is None:
+        if not self._heard:
             return
         patience_s = self.deadlines.idle_s
         if self.reply.finish_reason:
@@ -132,30 +190,47 @@ class Turn:
         now = time.monotonic()
         shown: list[Event] = []
         for delta in deltas:
-            self.reply.feed(delta)
+            if self._apart and isinstance(delta, (TextDelta, RefusalDelta)):
+                shown.append(self._begin_paragraph())
+            called = self.reply.feed(delta) if self._is_wanted(delta) else None
             if isinstance(delta, (UsageDelta, FinishDelta)):
                 continue
+            self._heard = True
             if self.first_text_at is None and isinstance(delta, (TextDelta, RefusalDelta)):
                 self.first_text_at = now
                 if self.first_delta_at is not None and self.reply.reasoning:
                     shown.append(Thought((now - self.first_delta_at) * 1000))
             if self.first_delta_at is None:
                 self.first_delta_at = now
-            shown.append(delta)
+            if isinstance(delta, ToolCallDelta):
+                shown += [called] if called is not None else []
+            else:
+                shown.append(delta)
         if shown:
             self.last_delta_at = now
             self.append(shown)
+
+    def _is_wanted(self, delta: Delta) -> bool:
+        """A call of one who was offered no tools is noise. It still is an answer."""
+        return self._with_tools or not isinstance(delta, ToolCallDelta)
+
+    def _begin_paragraph(self) -> TextDelta:
+        """What keeps the text of two rounds apart; part of the reply, like everything shown."""
+        self._apart = False
+        space = TextDelta("\n\n")
+        self.reply.feed(space)
+        return space
 
     def _judge(self) -> None:
         """A stream that ended without an error: is it a complete reply?"""
         reason = self.reply.finish_reason
         if reason == "error":
             raise ProviderError("the provider ended the stream with finish_reason 'error'")
-        if not self.reply.text.strip():
+        called = bool(self.reply.open_calls.calls)
+        if not called and not self._round_text().strip():
             raise Empty(f"the stream ended without any text (finish_reason {reason!r})")
         if not reason:
             raise Empty("the stream ended without a finish reason")
-        self.outcome = Outcome.COMPLETE
 
     def _fail(self, error: ProviderError) -> None:
         self.error = error
@@ -163,8 +238,8 @@ class Turn:
 
     def _may_retry(self, error: ProviderError) -> float | None:
         """Seconds to wait before the next call, or None."""
-        if not error.retryable or self.first_delta_at is not None or self.calls >= CALLS:
+        if not error.retryable or self._heard or self._tried >= CALLS:
             return None
         if error.retry_after_s is not None:
             return error.retry_after_s if error.retry_after_s <= RETRY_AFTER_CAP_S else None
-        return BACKOFF_S[min(self.calls, len(BACKOFF_S)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311
+        return BACKOFF_S[min(self._tried, len(BACKOFF_S)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311

@@ -8,7 +8,9 @@ from functools import partial
 from chat.engine.answer import Answer
 from chat.engine.events import Delta, Event, ReasoningDelta, RefusalDelta, Requested, TextDelta
 from chat.engine.log import MemoryLog
-from chat.engine.provider import Provider, Request
+from chat.engine.provider import Provider
+from chat.engine.request import Request
+from chat.engine.toolbox import Toolbox
 from chat.engine.turn import Deadlines, Turn
 
 KEY = "sk-live-0123456789abcdef"
@@ -73,11 +75,13 @@ def start(
     deadlines: Deadlines = PATIENT,
     log: MemoryLog | None = None,
     number: int = 1,
+    toolbox: Toolbox | None = None,
 ) -> Run:
     log = MemoryLog() if log is None else log
     log.open(number, 1)
     turn = Turn(append=partial(log.append, number, 1), deadlines=deadlines)
-    return Run(turn, log, asyncio.create_task(turn.run(client, request or asking())), number)
+    task = asyncio.create_task(turn.run(client, request or asking(), toolbox))
+    return Run(turn, log, task, number)
 
 
 async def run(

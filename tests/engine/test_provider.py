@@ -10,7 +10,8 @@ import pytest
 
 from chat.engine.errors import NotAuthorised, ProviderError, RateLimited, Unreachable
 from chat.engine.events import Delta
-from chat.engine.provider import Endpoint, Provider, Request
+from chat.engine.provider import Endpoint, Provider
+from chat.engine.request import Request
 from tests.engine.running import KEY, asking, read, run, text_of
 from tests.fake_provider import (
     Chunk,

@@ -7,6 +7,8 @@ import pytest
 import pytest_asyncio
 
 from chat.engine.events import (
+    CallDelta,
+    CallStep,
     Ended,
     Event,
     Outcome,
@@ -14,9 +16,9 @@ from chat.engine.events import (
     RefusalDelta,
     Requested,
     Retrying,
+    Step,
     TextDelta,
     Thought,
-    ToolCallDelta,
 )
 from chat.engine.log import LogClosed, StaleAttempt, Subscription
 from chat.engine.redis_streams import RedisLog
@@ -80,7 +82,8 @@ def test_every_kind_of_event_survives_the_way() -> None:
         Thought(12.25),
         TextDelta('"ü\ud83d€'),  # half of a pair
         RefusalDelta("no"),
-        ToolCallDelta(None, None, "f", "{"),
+        CallDelta(0, "f", "{"),
+        CallStep(0, Step.DONE, "4", 1.5),
         ENDED,
     ]
     assert decode(encode(events)) == events

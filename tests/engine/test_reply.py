@@ -67,15 +67,37 @@ def test_a_reply_is_empty_until_a_reader_could_see_something() -> None:
         ReasoningDelta("\t"),
         UsageDelta(1, 2, 3),
         FinishDelta("stop"),
-        ToolCallDelta(0, "c", "f", "{}"),
     ):
         reply.feed(delta)
         assert reply.empty
     reply.feed(TextDelta("."))
     assert not reply.empty
-    thinking = Reply()
-    thinking.feed(ReasoningDelta("Hm"))
-    assert not thinking.empty
+    for delta in (ReasoningDelta("Hm"), ToolCallDelta(0, "c", "f", "{}")):
+        other = Reply()
+        other.feed(delta)
+        assert not other.empty
+
+
+def test_the_tokens_of_all_rounds_count_and_each_call_knows_its_place() -> None:
+    reply = Reply()
+    for delta in (
+        TextDelta("Let me see."),
+        ToolCallDelta(0, "a", "now", "{}"),
+        UsageDelta(10, 5, None),
+        FinishDelta("tool_calls"),
+    ):
+        reply.feed(delta)
+    reply.next_round()
+    assert reply.finish_reason == ""
+    for delta in (
+        TextDelta(" Noon."),
+        ToolCallDelta(0, "a", "now", "{}"),
+        UsageDelta(20, 7, 3),
+        FinishDelta("stop"),
+    ):
+        reply.feed(delta)
+    assert reply.usage == UsageDelta(30, 12, 3)
+    assert [(c.number, c.round, c.offset) for c in reply.all_calls] == [(0, 1, 11), (1, 2, 17)]
 
 
 def test_a_new_call_speaks_for_itself() -> None:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from chat.engine.events import (
+    CallDelta,
     Event,
     FinishDelta,
     Outcome,
@@ -20,7 +21,6 @@ from chat.engine.events import (
     Retrying,
     TextDelta,
     Thought,
-    ToolCallDelta,
     UsageDelta,
 )
 from chat.engine.log import MemoryLog, StaleAttempt
@@ -254,13 +254,14 @@ async def test_thinking_without_text_is_interrupted(
     assert "length" in str(done.turn.error)
 
 
-async def test_noise_of_tools_is_logged_and_harmless(
+async def test_a_call_of_a_tool_that_was_not_offered_is_harmless_noise(
     client: Provider, provider: FakeProvider
 ) -> None:
     provider.script(Script(Text("Hi"), *tool_call("f", "{}"), Finish()))
     done = await run(client)
     assert done.turn.outcome == Outcome.COMPLETE
-    assert [event for event in done.events if isinstance(event, ToolCallDelta)]
+    assert done.turn.reply.all_calls == []
+    assert [event for event in done.events if isinstance(event, CallDelta)] == []
 
 
 # Retries

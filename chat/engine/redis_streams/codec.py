@@ -6,6 +6,8 @@ from dataclasses import astuple
 from typing import Any
 
 from chat.engine.events import (
+    CallDelta,
+    CallStep,
     Ended,
     Event,
     Outcome,
@@ -13,9 +15,9 @@ from chat.engine.events import (
     RefusalDelta,
     Requested,
     Retrying,
+    Step,
     TextDelta,
     Thought,
-    ToolCallDelta,
 )
 
 FIELD = b"e"
@@ -23,7 +25,8 @@ TAGS: dict[str, type[Any]] = {
     "t": TextDelta,
     "r": ReasoningDelta,
     "n": RefusalDelta,
-    "c": ToolCallDelta,
+    "c": CallDelta,
+    "s": CallStep,
     "q": Requested,
     "w": Retrying,
     "h": Thought,
@@ -54,5 +57,8 @@ def decode(entry: bytes) -> list[Event]:
 def _event(tag: str, fields: list[Any]) -> Event:
     if tag == "e":
         return Ended(Outcome(fields[0]))
+    if tag == "s":
+        number, step, *rest = fields
+        return CallStep(number, Step(step), *rest)
     event: Event = TAGS[tag](*fields)
     return event
