@@ -8,6 +8,7 @@ import dj_database_url
 import dj_email_url
 from django.utils.translation import gettext_lazy as _
 
+from chat.tools.pages.allowed import AllowList
 from chatsite.env import env, kept_secret, require, seal
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -44,9 +45,12 @@ STREAM_FINISH_WHEN_AWAY = env.bool("STREAM_FINISH_WHEN_AWAY", True)
 STREAM_FIRST_TOKEN_TIMEOUT = env.seconds("STREAM_FIRST_TOKEN_TIMEOUT", 60.0)
 STREAM_IDLE_TIMEOUT = env.seconds("STREAM_IDLE_TIMEOUT", 60.0)
 STREAM_HEARTBEAT = env.seconds("STREAM_HEARTBEAT", 15.0)
+TOOL_APPROVAL_TIMEOUT = env.seconds("TOOL_APPROVAL_TIMEOUT", 900.0)
 DRAIN_TIMEOUT = env.seconds("DRAIN_TIMEOUT", 25.0)
 MODERATION_BACKENDS = env.list("MODERATION_BACKENDS", ["local"])
 MODERATION_ACTION = env.str("MODERATION_ACTION", "withhold")
+TOOL_TIMEOUT = env.seconds("TOOL_TIMEOUT", 30.0)
+TOOL_FETCH_HOSTS: list[str] = env.list("TOOL_FETCH_HOSTS", [])
 LOG_FORMAT = env.str("LOG_FORMAT", "auto")
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
 
@@ -73,6 +77,12 @@ for _name in (
     require(globals()[_name] > 0, _name, "must be above 0")
 for _name in ("STREAM_FIRST_TOKEN_TIMEOUT", "STREAM_IDLE_TIMEOUT", "STREAM_HEARTBEAT"):
     require(globals()[_name] > 0, _name, "must be above 0")
+require(TOOL_TIMEOUT > 0, "TOOL_TIMEOUT", "must be above 0")
+require(TOOL_APPROVAL_TIMEOUT > 0, "TOOL_APPROVAL_TIMEOUT", "must be above 0")
+try:
+    AllowList.of(TOOL_FETCH_HOSTS)
+except ValueError as _error:
+    require(False, "TOOL_FETCH_HOSTS", str(_error))
 require(
     not REDIS_URL or REDIS_URL.startswith(("redis://", "rediss://", "unix://")),
     "REDIS_URL",

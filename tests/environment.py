@@ -29,6 +29,9 @@ OURS = (
     "OPENAI_BASE_URL",
     "REDIS_URL",
     "SIGNUP",
+    "TOOL_APPROVAL_TIMEOUT",
+    "TOOL_FETCH_HOSTS",
+    "TOOL_TIMEOUT",
 )
 
 VAR_DIR = Path(tempfile.mkdtemp(prefix="parley-tests-"))

@@ -7,7 +7,10 @@
     generations.py  how each reply came about
     proofs.py       verdicts and receipts
     transcript.py   the page that shows a conversation; tree.py is its order, facts.py its terms
+    assistants.py   assistants with all their versions
     people.py       users
+    api_keys.py     keys for the API
+    tool_servers.py servers of tools, and what they have
 
 Signing in is allauth's page, so that it is the same, with the same limits, everywhere.
 """
@@ -17,18 +20,24 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from chat.accounts.admin_invitations import InvitationAdmin
+from chat.admin.api_keys import ApiKeyAdmin
+from chat.admin.assistants import AssistantAdmin
 from chat.admin.generations import GenerationAdmin
 from chat.admin.people import UserAdmin
 from chat.admin.proofs import ReceiptAdmin, VerdictAdmin
+from chat.admin.tool_servers import ToolServerAdmin
 from chat.admin.transcripts import ConversationAdmin, MessageAdmin
 from chat.models import Invitation
 
 __all__ = [
+    "ApiKeyAdmin",
+    "AssistantAdmin",
     "ConversationAdmin",
     "GenerationAdmin",
     "InvitationAdmin",
     "MessageAdmin",
     "ReceiptAdmin",
+    "ToolServerAdmin",
     "UserAdmin",
     "VerdictAdmin",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.paginator import Page, Paginator
+from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -22,9 +23,11 @@ from chat.admin.facts import (
 from chat.admin.scores import scores
 from chat.admin.tree import Place, places
 from chat.admin.units import moment
-from chat.delivery.live import labels, thought_text
-from chat.delivery.markdown import render
+from chat.delivery.body import stored_html
+from chat.delivery.live import thought_text
+from chat.delivery.page import calls_of
 from chat.models import Conversation, Generation, Message, Purpose, Role, State, VerdictState
+from chat.models.conversation import WITH
 
 PER_PAGE = 100  # messages; rendering a long reply takes some 10 ms
 NOTABLE = 30  # links to what a reader may want to see first
@@ -68,7 +71,7 @@ def transcript(conversation: Conversation, wanted: Mapping[str, str]) -> Transcr
     paginator = Paginator(order, PER_PAGE)
     page = paginator.get_page(_page_of(order, wanted))
     messages = (
-        Message.objects.select_related("generation", "generation__receipt")
+        Message.objects.select_related(*WITH)
         .prefetch_related("verdicts")
         .in_bulk([place.id for place in page])
     )
@@ -151,6 +154,7 @@ def _entry(message: Message, place: Place, conversation: Conversation) -> Entry:
     generation = getattr(message, "generation", None)
     speaker, kind = {
         Role.USER: (conversation.owner.get_username(), _("User")),
+        Role.SYSTEM: (_("Instructions"), _("System")),
         Role.TOOL: (_("Tool"), _("Tool")),
     }.get(Role(message.role), (settings.ASSISTANT_NAME, _("Assistant")))
     entry = Entry(
@@ -162,12 +166,18 @@ def _entry(message: Message, place: Place, conversation: Conversation) -> Entry:
     ]
     if message.role == Role.ASSISTANT:
         # As on the page: a reply is rendered, what a person or a tool said is shown as it is.
-        entry.html = mark_safe(render(message.text, labels()))  # noqa: S308
+        entry.html = mark_safe(_body(message, generation))  # noqa: S308
     if place.superseded:
         entry.marks.append(badges.SUPERSEDED)
     if generation is not None:
         _describe(entry, generation)
     return entry
+
+
+def _body(message: Message, generation: Generation | None) -> str:
+    if generation is None:
+        return escape(message.text)  # said elsewhere, before it came through the API
+    return stored_html(message.pk, message.text, calls_of(message), generation.schema)
 
 
 def _describe(entry: Entry, generation: Generation) -> None:

@@ -4,14 +4,15 @@ import uuid
 from typing import Self
 
 from django.conf import settings
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
+from chat.models.parameters import Parameters
 from chat.tree import Tree
 
 TITLE_CHARS = 120
 READ_BEFORE_CHARS = 2_000
+WITH = ("generation", "generation__receipt", "generation__assistant")  # what showing one needs
 
 
 def _next_revision(conversation_id: uuid.UUID) -> tuple[int, int | None]:
@@ -53,7 +54,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         return self.filter(deleted_at=None)
 
 
-class Conversation(models.Model):
+class Conversation(Parameters):
     """A tree of messages owned by one user.
 
     ``revision`` counts what changed in it, so that a viewer can ask for all that is newer than
@@ -71,18 +72,12 @@ class Conversation(models.Model):
     revision = models.PositiveBigIntegerField(default=0)
     branch_revision = models.PositiveBigIntegerField(default=0)
 
-    model = models.CharField(_("model"), max_length=200, blank=True)
-    temperature = models.FloatField(
-        _("temperature"),
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0), MaxValueValidator(2)],
+    assistant = models.ForeignKey(
+        "Assistant", models.PROTECT, null=True, blank=True, related_name="conversations"
     )
-    top_p = models.FloatField(
-        _("top p"), null=True, blank=True, validators=[MinValueValidator(0), MaxValueValidator(1)]
-    )
-    max_tokens = models.PositiveIntegerField(
-        _("max tokens"), null=True, blank=True, validators=[MinValueValidator(1)]
+    # The one that it was asked with, when it came through the API and not from a page.
+    api_key = models.ForeignKey(
+        "ApiKey", models.PROTECT, null=True, blank=True, related_name="conversations"
     )
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -113,11 +108,12 @@ class Conversation(models.Model):
     def branch(self, tree: Tree | None = None) -> list["Message"]:
         """The messages on screen, oldest first, with their generations and receipts."""
         ids = (tree or self.tree()).branch
-        rows = Message.objects.select_related("generation", "generation__receipt").in_bulk(ids)
+        rows = Message.objects.select_related(*WITH).in_bulk(ids)
         return [rows[pk] for pk in ids if pk in rows]
 
 
 class Role(models.TextChoices):
+    SYSTEM = "system", _("System")  # only in what came through the API
     USER = "user", _("User")
     ASSISTANT = "assistant", _("Assistant")
     TOOL = "tool", _("Tool")

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from chat.models.conversation import Conversation, Message
+from chat.models.fields import DocumentField
 
 
 class State(models.TextChoices):
@@ -74,6 +75,12 @@ class Generation(models.Model):
     purpose = models.CharField(max_length=5, choices=Purpose.choices, default=Purpose.REPLY)
     model = models.CharField(_("model"), max_length=200, blank=True)
     parameters = models.JSONField(_("parameters"), default=dict)
+    assistant = models.ForeignKey(
+        "AssistantVersion", models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    # Of one that came through the API: what goes to the provider as it was received, such as
+    # ``messages``, ``tools`` and ``response_format``.
+    request = DocumentField(_("request"), null=True, blank=True)
     state = models.CharField(_("state"), max_length=11, choices=State.choices, default=State.QUEUED)
     attempt = models.PositiveIntegerField(default=0)
     claimed_by = models.CharField(max_length=100, blank=True)
@@ -135,6 +142,16 @@ class Generation(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in ACTIVE
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that the reply must satisfy, if there is one."""
+        if self.request is not None:
+            form = self.request.get("response_format")
+            form = form.get("json_schema") if isinstance(form, dict) else None
+            schema = form.get("schema") if isinstance(form, dict) else None
+            return schema if isinstance(schema, dict) else None
+        return self.assistant.response_schema if self.assistant else None
 
     @property
     def tokens_per_second(self) -> float | None:

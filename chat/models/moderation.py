@@ -15,6 +15,13 @@ class VerdictState(models.TextChoices):
     OVERRIDDEN = "overridden", _("Overridden")
 
 
+class SchemaVerdict(models.TextChoices):
+    """Of a reply that had to satisfy a schema; empty for all others."""
+
+    VALID = "valid", _("Valid")
+    INVALID = "invalid", _("Invalid")
+
+
 class Verdict(models.Model):
     """What one moderation backend says of one message: categories with scores from 0 to 1."""
 
@@ -59,7 +66,11 @@ class Receipt(models.Model):
     sha256 = models.CharField("SHA-256", max_length=64)
     characters = models.PositiveIntegerField(_("characters"))
     verdict = models.CharField(_("verdict"), max_length=10, choices=VerdictState.choices)
-    schema_verdict = models.CharField(_("schema verdict"), max_length=10, blank=True)
+    schema_verdict = models.CharField(
+        _("schema verdict"), max_length=7, choices=SchemaVerdict.choices, blank=True
+    )
+    # Dicts with ``path`` (a list of names and numbers) and ``message``.
+    schema_errors = models.JSONField(_("schema errors"), default=list, blank=True)
     prompt_tokens = models.PositiveIntegerField(null=True, blank=True)
     completion_tokens = models.PositiveIntegerField(null=True, blank=True)
     ttft_provider_ms = models.FloatField(null=True, blank=True)
