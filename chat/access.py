@@ -8,11 +8,12 @@ from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest
 from django.utils import timezone
 
-from chat.models import Conversation, Generation, Message, User
+from chat.models import Assistant, AssistantVersion, Conversation, Generation, Message, User
+from chat.models.conversation import WITH
 
 
 def conversation_to_read(user_id: int | None, conversation_id: UUID) -> Conversation:
@@ -68,12 +69,84 @@ def generation_to_stop(conversation: Conversation) -> Generation | None:
     return conversation.generations.active().filter(purpose="reply").first()
 
 
+def message_to_read(conversation: Conversation, message_id: int) -> Message:
+    """A message of a conversation that the caller may read."""
+    try:
+        return conversation.messages.select_related(*WITH).get(pk=message_id)
+    except Message.DoesNotExist:
+        raise Http404 from None
+
+
 def message_to_write(conversation: Conversation, message_id: int) -> Message:
     """A message of a conversation that the caller may write."""
     try:
         return conversation.messages.select_related("generation").get(pk=message_id)
     except Message.DoesNotExist:
         raise Http404 from None
+
+
+def assistants_to_use(user_id: int) -> QuerySet[Assistant]:
+    """Those that this user may start a conversation with, by name, each with its newest version."""
+    rows = Assistant.objects.visible_to(user_id).filter(newest__isnull=False)
+    return rows.select_related("newest", "owner").order_by("newest__name", "pk")
+
+
+def assistant_to_use(user_id: int, assistant_id: int) -> Assistant:
+    """An assistant that this user may start a conversation with.
+
+    Raises:
+        Http404: there is none, it is archived, or it is not visible to the user.
+    """
+    try:
+        return assistants_to_use(user_id).get(pk=assistant_id)
+    except Assistant.DoesNotExist:
+        raise Http404 from None
+
+
+def assistant_to_read(user_id: int, assistant_id: int) -> Assistant:
+    """An assistant that this user may use, or an archived one of his own."""
+    mine = Assistant.objects.filter(pk=assistant_id, owner=user_id, newest__isnull=False)
+    found = mine.select_related("newest", "owner").first()
+    return found or assistant_to_use(user_id, assistant_id)
+
+
+def may_read_assistant(user_id: int, assistant_id: int) -> bool:
+    try:
+        assistant_to_read(user_id, assistant_id)
+    except Http404:
+        return False
+    return True
+
+
+def assistant_to_write(user_id: int, assistant_id: int) -> Assistant:
+    """An assistant of the user's own that is not archived; locked until commit in a transaction."""
+    mine = Assistant.objects.present().filter(pk=assistant_id, owner=user_id)
+    if connection.features.has_select_for_update and connection.in_atomic_block:
+        mine = mine.select_for_update()
+    found = mine.first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def version_to_read(user_id: int, assistant_id: int, number: int) -> AssistantVersion:
+    """A version of an assistant that the user may read, or one that has answered him.
+
+    What a reply of his was told stays open to him, also after he has left the group or the
+    assistant is archived; the assistant's other versions do not.
+    """
+    # By its key: a number that no column can hold is found nowhere, and is no error.
+    assistant = Assistant.objects.filter(pk=assistant_id)
+    versions = AssistantVersion.objects.filter(assistant__in=assistant, number=number)
+    found = versions.select_related("assistant__owner", "made_by").first()
+    if found is None:
+        raise Http404
+    replies = Generation.objects.filter(
+        assistant=found, conversation__owner=user_id, conversation__deleted_at=None
+    )
+    if not may_read_assistant(user_id, assistant_id) and not replies.exists():
+        raise Http404
+    return found
 
 
 def user_of_session(session_key: str | None) -> int | None:

@@ -16,8 +16,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from chat import access, doorbell, services
-from chat.models import Conversation, Generation, Message, Role, State, User
+from chat import access, assistants, doorbell, services
+from chat.models import (
+    Assistant,
+    CallState,
+    Conversation,
+    Decision,
+    Generation,
+    Message,
+    Role,
+    State,
+    User,
+)
 from chat.models.conversation import TITLE_CHARS
 from chat.models.generation import ACTIVE
 
@@ -42,21 +52,24 @@ def send(
     *,
     may_create: bool,
     request_id: str = "",
+    assistant_id: int | None = None,
 ) -> Sent:
     """Append a message and queue the reply to it.
 
     ``key`` is the form's idempotency key: sending the same one again changes nothing (I1).
-    ``may_create`` lets the first message make the conversation.
+    ``may_create`` lets the first message make the conversation, with the assistant of this id;
+    of later messages, ``assistant_id`` is not looked at.
 
     Raises:
-        Rejected: a reply is being written here, or the user has too many of them.
+        Rejected: a reply is being written here, the user has too many of them, or he may not use
+            the assistant.
         Http404: no such conversation for this user.
     """
     return accept_once(
         user,
         conversation_id,
         key,
-        partial(_send, user, conversation_id, text, key, may_create, request_id),
+        partial(_send, user, conversation_id, text, key, may_create, request_id, assistant_id),
     )
 
 
@@ -81,7 +94,13 @@ def accept_once(user: User, conversation_id: UUID, key: str, make: Callable[[], 
 
 
 def _send(
-    user: User, conversation_id: UUID, text: str, key: str, may_create: bool, request_id: str
+    user: User,
+    conversation_id: UUID,
+    text: str,
+    key: str,
+    may_create: bool,
+    request_id: str,
+    assistant_id: int | None,
 ) -> Message:
     now = timezone.now()
     conversation = access.conversation_if_any(user.pk, conversation_id)
@@ -94,15 +113,30 @@ def _send(
         revision = conversation.revision
     else:
         revision = conversation.bump()  # locks the row: from here on we are alone in it
+    changed = ["active_at", "head", "title"]
+    if conversation.head_id is None:
+        conversation.assistant = _chosen(user, assistant_id)
+        changed.append("assistant")
     message = say(conversation, conversation.head_id, text, key, revision)
     refuse_too_many(user)
     queue_reply(conversation, message, revision, request_id)
     conversation.active_at = now
     if not conversation.title:
         conversation.title = _first_words(text)
-    conversation.save(update_fields=["active_at", "head", "title"])
+    conversation.save(update_fields=changed)
     transaction.on_commit(partial(doorbell.ring_user, user.pk))
     return message
+
+
+def _chosen(user: User, assistant_id: int | None) -> Assistant | None:
+    """The assistant of a first message. Nobody learns whether one exists that he does not see."""
+    if assistant_id is None:
+        return None
+    try:
+        return access.assistant_to_use(user.pk, assistant_id)
+    except Http404:
+        text = _("This assistant is not available any more. Choose another one.")
+        raise Rejected(text) from None
 
 
 def stop(user: User, conversation_id: UUID) -> bool:
@@ -110,6 +144,19 @@ def stop(user: User, conversation_id: UUID) -> bool:
     with transaction.atomic():
         conversation = access.conversation_to_write(user.pk, conversation_id)
         return _stop_running(conversation, "user")
+
+
+def decide(
+    user: User, conversation_id: UUID, message_id: int, number: int, decision: Decision
+) -> bool:
+    """Allow or deny a tool call that waits for its user; False if it does not wait."""
+    with transaction.atomic():
+        conversation = access.conversation_to_write(user.pk, conversation_id)
+        message = access.message_to_write(conversation, message_id)
+        waiting = message.tool_calls.filter(number=number, state=CallState.WAITING, decision="")
+        decided = waiting.update(decision=decision, decided_at=timezone.now())
+        transaction.on_commit(services.look_around)
+    return bool(decided)
 
 
 def rename(user: User, conversation_id: UUID, title: str) -> None:
@@ -160,15 +207,13 @@ def queue_reply(
         created_revision=revision,
         revision=revision,
     )
-    parameters = {
-        name: value
-        for name in ("temperature", "top_p", "max_tokens")
-        if (value := getattr(conversation, name)) is not None
-    }
+    assistant = assistants.version_for(conversation)
+    preset = assistant or Conversation()
     conversation.generations.create(
         message=reply,
-        model=conversation.model or services.default_model(),
-        parameters=parameters,
+        model=conversation.model or preset.model or services.default_model(),
+        parameters=preset.given() | conversation.given(),
+        assistant=assistant,
         request_id=request_id,
     )
     conversation.head = reply

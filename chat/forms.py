@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from chat import services
 from chat.models import Conversation
 from chat.models.conversation import TITLE_CHARS
+from chat.models.parameters import NAMES
 
 
 class EditForm(forms.Form):
@@ -36,23 +37,26 @@ class EditForm(forms.Form):
 
 
 class SendForm(EditForm):
-    """The composer. ``new`` is the ticket of a conversation that is not written yet."""
+    """The composer. ``new`` is the ticket of a conversation that is not written yet.
+
+    ``assistant`` goes with the first message of a conversation, if one was chosen.
+    """
 
     new = forms.CharField(required=False, max_length=300)
+    assistant = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
 
 class RenameForm(forms.Form):
     title = forms.CharField(label=_("Title"), max_length=TITLE_CHARS)
 
 
-class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A conversation's model and its parameters; empty means the model's own default."""
+class ParametersForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Model and parameters, bounded; empty leaves them to the next in line."""
 
     model = forms.ChoiceField(label=_("Model"), required=False)
 
     class Meta:
-        model = Conversation
-        fields = ("model", "temperature", "top_p", "max_tokens")
+        fields: tuple[str, ...] = ("model", *NAMES)
         labels = {
             "temperature": _("Temperature"),
             "top_p": _("Top p"),
@@ -63,7 +67,7 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
             "top_p": _("0 to 1. Lower keeps to the likelier words."),
             "max_tokens": _("The most that one reply may have."),
         }
-        widgets = {
+        widgets: dict[str, forms.Widget] = {
             "temperature": forms.NumberInput(attrs={"step": "0.1", "min": 0, "max": 2}),
             "top_p": forms.NumberInput(attrs={"step": "0.05", "min": 0, "max": 1}),
             "max_tokens": forms.NumberInput(attrs={"min": 1}),
@@ -74,12 +78,16 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
         names = services.model_names()
         chosen = self.instance.model
         if chosen and chosen not in names:
-            names = [*names, chosen]  # no longer listed, but what this conversation has used
-        default = _("Default (%(model)s)") % {"model": names[0]} if names else _("Default")
+            names = [*names, chosen]  # no longer listed, but what this has used
+        model = self.default_model()
+        default = _("Default (%(model)s)") % {"model": model} if model else _("Default")
         field = self.fields["model"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = [("", default), *((name, name) for name in names)]
         self.fields["max_tokens"].widget.attrs["max"] = settings.REPLY_MAX_TOKENS
+
+    def default_model(self) -> str:
+        return services.default_model()
 
     def clean_max_tokens(self) -> int | None:
         value: int | None = self.cleaned_data["max_tokens"]
@@ -89,3 +97,15 @@ class SettingsForm(forms.ModelForm):  # type: ignore[type-arg]
                 _("At most %(limit)s.") % {"limit": f"{limit:,}"}, code="max_value"
             )
         return value
+
+
+class SettingsForm(ParametersForm):
+    """A conversation's model and its parameters."""
+
+    class Meta(ParametersForm.Meta):
+        model = Conversation
+
+    def default_model(self) -> str:
+        assistant = self.instance.assistant
+        preset = assistant.newest.model if assistant and assistant.newest else ""
+        return preset or super().default_model()

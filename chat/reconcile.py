@@ -7,6 +7,7 @@ left behind. A reply without text gets a receipt and no verdict to wait for.
 import hashlib
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from chat import doorbell
+from chat import answers, doorbell
 from chat.database import in_database
 from chat.engine.provider import Provider
 from chat.models import (
@@ -110,6 +111,10 @@ def write(generation: Generation, text: str, results: dict[str, Result]) -> bool
     """
     assert generation.message_id is not None
     names = settings.MODERATION_BACKENDS if text else []
+    schema_verdict: str = ""
+    schema_errors: list[dict[str, Any]] = []
+    if text and generation.schema is not None:
+        schema_verdict, schema_errors = answers.judge(text, generation.schema)
     verdicts = [_verdict(generation.message_id, name, results.get(name)) for name in names]
     Verdict.objects.bulk_create(verdicts)
     Receipt.objects.create(
@@ -123,6 +128,8 @@ def write(generation: Generation, text: str, results: dict[str, Result]) -> bool
         completion_tokens=generation.completion_tokens,
         ttft_provider_ms=generation.ttft_provider_ms,
         ttft_served_ms=generation.ttft_served_ms,
+        schema_verdict=schema_verdict,
+        schema_errors=schema_errors,
     )
     return any(result.flagged for result in results.values())
 

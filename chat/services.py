@@ -33,6 +33,8 @@ LISTEN_RETRY_S = 1.0
 # left only when the first token comes, which for a long prompt is minutes later.
 CLOSE = (("Connection", "close"),)
 PROGRESS = (("return_progress", True),)
+# As chat/local_model/chatml.jinja has it.
+CALL_BEGINS, CALL_ENDS = "<tool_call>\n", "</tool_call>"
 MODELS_RETRY_S = 5.0
 MODELS_REFRESH_S = 600.0
 
@@ -108,6 +110,8 @@ class Services:
                 self.local_model.api_key or "",
                 headers=CLOSE,
                 stream_parameters=PROGRESS,
+                call_begins=CALL_BEGINS,
+                call_ends=CALL_ENDS,
             )
         return Endpoint(settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY)
 
@@ -244,6 +248,15 @@ def wake_worker() -> None:
     if worker is not None and _loop is not None:
         _loop.call_soon_threadsafe(worker.wake)
     else:
+        doorbell.ring_workers()
+
+
+def look_around() -> None:
+    """A worker may go on: the user has decided on a tool call."""
+    worker = _worker_here()
+    if worker is not None and _loop is not None:
+        _loop.call_soon_threadsafe(worker.look_around)
+    if worker is None or settings.REDIS_URL:
         doorbell.ring_workers()
 
 

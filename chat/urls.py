@@ -1,10 +1,23 @@
-from django.urls import path
+from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from chat.api import views as api
 from chat.delivery import event_stream
-from chat.views import branches, commands, export, health, operate, pages, setup
+from chat.views import (
+    api_keys,
+    assistants,
+    branches,
+    calls,
+    commands,
+    export,
+    health,
+    operate,
+    pages,
+    setup,
+)
 
 _conversation = "c/<uuid:conversation_id>/"
+_assistant = "assistants/<int:assistant_id>/"
 _message = _conversation + "messages/<int:message_id>/"
 
 urlpatterns = [
@@ -14,6 +27,8 @@ urlpatterns = [
     path(_message + "edit", branches.edit, name="edit"),
     path(_message + "regenerate", branches.regenerate, name="regenerate"),
     path(_message + "continue", branches.continue_reply, name="continue"),
+    path(_message + "calls/<int:number>/<str:decision>", calls.decide, name="decide"),
+    path(_message + "answer.json", export.answer, name="answer"),
     path(_message + "show", branches.show, name="show"),
     path(_conversation + "events", event_stream.events, name="events"),
     path(_conversation + "stop", commands.stop, name="stop"),
@@ -22,6 +37,18 @@ urlpatterns = [
     path(_conversation + "settings", commands.parameters, name="parameters"),
     path(_conversation + "export.json", export.as_json, name="export_json"),
     path(_conversation + "export.md", export.as_markdown, name="export_markdown"),
+    path("assistants/", assistants.index, name="assistants"),
+    path("assistants/new/", assistants.new, name="assistant_new"),
+    path(_assistant, assistants.assistant, name="assistant"),
+    path(_assistant + "edit/", assistants.edit, name="assistant_edit"),
+    path(_assistant + "archive/", assistants.archive, name="assistant_archive"),
+    path(_assistant + "versions/<int:number>/", assistants.version, name="assistant_version"),
+    path("accounts/api-keys/", api_keys.api_keys, name="api_keys"),
+    path("accounts/api-keys/<int:key_id>/revoke/", api_keys.revoke, name="api_key_revoke"),
+    path("v1/chat/completions", api.chat_completions, name="chat_completions"),
+    path("v1/models", api.models, name="api_models"),
+    path("v1/models/<path:name>", api.model, name="api_model"),
+    re_path(r"^v1(?:/.*)?$", api.nothing),
     path("setup/<str:token>/", setup.first_administrator, name="setup"),
     path("operate/status/", operate.status, name="operator_status"),
     path("operate/status/stream", operate.stream_test, name="operator_stream_test"),

@@ -13,6 +13,7 @@ from functools import partial
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponseBase
 
+from chat.api.completion import CompletionResponse
 from chat.database import in_database
 
 ALIVE = "/healthz"  # needs no database, and must not wait behind those that do
@@ -27,4 +28,7 @@ class OneHopHandler(ASGIHandler):
         call = partial(contextvars.copy_context().run, self.get_response, request)
         if request.path_info == ALIVE:
             return await asyncio.to_thread(call)
-        return await in_database(call)
+        response = await in_database(call)
+        if isinstance(response, CompletionResponse):
+            await response.settle()  # its status waits for the first token
+        return response

@@ -14,7 +14,8 @@ from django.utils import timezone
 from chat import actions, branches
 from chat.actions import Rejected
 from chat.models import Conversation, Generation, Message, State, User
-from chat.worker.claim import CONTINUE, claim
+from chat.worker.claim import claim
+from chat.worker.history import CONTINUE
 from tests.talk import ask, end, talk
 
 

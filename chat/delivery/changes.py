@@ -3,6 +3,7 @@
 from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.http import Http404
@@ -18,7 +19,8 @@ from chat.delivery.page import (
     message_html,
     status_of,
 )
-from chat.models import Conversation, Generation, Message, Role
+from chat.models import Conversation, Generation, Message
+from chat.models.conversation import WITH
 from chat.tree import Tree
 
 
@@ -29,6 +31,7 @@ class Running:
     generation_id: int
     message_id: int
     accepted_at: datetime
+    schema: dict[str, Any] | None = None  # of an answer in a form
 
 
 @dataclass(slots=True)
@@ -86,7 +89,7 @@ def _whole(conversation: Conversation, changes: Changes) -> None:
 
 def _newer(conversation: Conversation, cursor: int, followed: Set[int], changes: Changes) -> None:
     rows = conversation.messages.filter(revision__gt=cursor).order_by("pk")
-    newer = list(rows.select_related("generation", "generation__receipt"))
+    newer = list(rows.select_related(*WITH))
     if not newer:
         return
     tree = conversation.tree()
@@ -116,17 +119,19 @@ def _surroundings(message: Message, tree: Tree) -> list[Fragment]:
 
 
 def _note(message: Message, changes: Changes) -> None:
-    if message.role != Role.ASSISTANT:
+    generation = getattr(message, "generation", None)
+    if generation is None:
         return
-    generation = message.generation
     if generation.is_active:
-        changes.running = Running(generation.pk, message.pk, generation.created_at)
+        changes.running = Running(
+            generation.pk, message.pk, generation.created_at, generation.schema
+        )
     else:
         changes.settled.add(message.pk)
 
 
 def _note_head(conversation: Conversation, changes: Changes) -> None:
-    messages = conversation.messages.select_related("generation")
+    messages = conversation.messages.select_related("generation__assistant")
     for message in messages.filter(pk=conversation.head_id or 0):
         _note(message, changes)
 

@@ -9,7 +9,7 @@ what the page gives back when it resumes.
 
 import html
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -20,6 +20,24 @@ class Fragment:
     target: str
     swap: str
     content: str
+
+
+# Between fragments that must not travel in one frame: htmx looks up the targets of all of a frame's
+# fragments before it swaps the first, so that none may be made, or replaced, by another.
+CUT = Fragment("", "", "")
+
+
+def groups(fragments: Iterable[Fragment]) -> Iterator[list[Fragment]]:
+    """The fragments of each frame, in order."""
+    group: list[Fragment] = []
+    for fragment in fragments:
+        if fragment is not CUT:
+            group.append(fragment)
+        elif group:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def envelope(fragments: Iterable[Fragment], cursor: int, number: int = 0) -> str:

@@ -1,19 +1,24 @@
 """A running reply on one page: its events → fragments.
 
-Keeps what the page shows of it: the incremental markdown, the reasoning so far, the status line.
+Keeps what the page shows of it: the body, the reasoning so far, the status line.
 Pure but for the translations; the viewer decides when to call it.
 """
 
 import html
 from collections.abc import Iterable
+from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
-from chat.delivery.frames import Fragment, body_id, caret, tail
-from chat.delivery.markdown import Close, Labels, MarkdownStream, Op, Reset, Tail, Text
+from chat.delivery.body import LiveBody
+from chat.delivery.calls import approvals_html
+from chat.delivery.frames import Fragment, body_id
+from chat.delivery.times import duration
 from chat.engine.events import (
+    CallDelta,
+    CallStep,
     Ended,
     Event,
     Outcome,
@@ -21,19 +26,10 @@ from chat.engine.events import (
     RefusalDelta,
     Requested,
     Retrying,
+    Step,
     TextDelta,
     Thought,
 )
-
-
-def labels() -> Labels:
-    return Labels(
-        copy=_("Copy"),
-        image=_("Image"),
-        table=_("Table"),
-        task_done=_("Done"),
-        task_open=_("Not done"),
-    )
 
 
 def status(state: str, text: str) -> Fragment:
@@ -51,13 +47,6 @@ def ended_text(outcome: Outcome) -> str:
     }[outcome]
 
 
-def duration(milliseconds: float) -> str:
-    if milliseconds < 1000:
-        return _("%(milliseconds)s ms") % {"milliseconds": f"{milliseconds:.0f}"}
-    value = milliseconds / 1000
-    return _("%(seconds)s s") % {"seconds": f"{value:.1f}" if value < 10 else f"{value:.0f}"}
-
-
 def thought_text(milliseconds: float | None) -> str:
     """The line over a folded reasoning section."""
     if milliseconds is None:
@@ -68,11 +57,13 @@ def thought_text(milliseconds: float | None) -> str:
 class LiveReply:
     """What one page shows of one running reply."""
 
-    def __init__(self, message_id: int) -> None:
-        self.message_id = message_id
+    def __init__(
+        self, message_id: int, conversation_id: Any, schema: dict[str, Any] | None = None
+    ) -> None:
+        self.message_id, self._conversation_id = message_id, conversation_id
         self.ended: Outcome | None = None
-        self.has_text = False
-        self._markdown = MarkdownStream(labels(), caret=caret(message_id))
+        self._body = LiveBody(message_id, schema)
+        self._asked = ""  # what the page asks the user about calls
         self._reasoning: list[str] = []
         self._thought_ms: float | None = None
         self._state: tuple[str, str] = ("", "")
@@ -82,11 +73,8 @@ class LiveReply:
         """Fragments that put the reply so far on a page, whatever the page had of it."""
         self.apply(events)
         fragments = [
-            Fragment(
-                f"#{body_id(self.message_id)}",
-                "innerHTML",
-                self._markdown.closed_html + tail(self.message_id, self._markdown.tail_html),
-            )
+            Fragment(f"#{body_id(self.message_id)}", "innerHTML", self._body.html()),
+            Fragment(f"#approvals-{self.message_id}", "innerHTML", self._asked),
         ]
         if self._reasoning:
             fragments.append(self._reasoning_section("".join(self._reasoning)))
@@ -106,20 +94,50 @@ class LiveReply:
                 text.append(event.text)  # type: ignore[union-attr]
             elif kind is ReasoningDelta:
                 thoughts.append(event.text)  # type: ignore[union-attr]
+            elif kind is CallDelta or kind is CallStep:
+                fragments += self._write(text)
+                text.clear()
+                fragments += self._call(event)
             else:
-                fragments.extend(self._other(event))
+                fragments += self._other(event)
         if thoughts:
             fragments[:0] = self._think("".join(thoughts))
-        if text:
-            self.has_text = True
-            ops = self._markdown.feed("".join(text))
-            fragments.extend(self._fragment(op) for op in ops)
-            if self.ended is None:
-                fragments.extend(self._status("writing", _("Writing…")))
+        fragments += self._write(text)
         if self.ended is not None:
-            fragments.extend(self._fragment(op) for op in self._markdown.finish())
-            fragments.extend(self._status(str(self.ended), ended_text(self.ended)))
+            fragments += self._body.finish()
+            fragments += self._status(str(self.ended), ended_text(self.ended))
         return fragments
+
+    def _write(self, text: list[str]) -> list[Fragment]:
+        if not text:
+            return []
+        fragments = self._body.write("".join(text))
+        if self.ended is None:
+            fragments += self._status("writing", _("Writing…"))
+        return fragments
+
+    def _call(self, event: Event) -> list[Fragment]:
+        if isinstance(event, CallDelta):
+            fragments = self._body.call(event)
+            return [*fragments, *self._status("writing", _("Preparing a tool call…"))]
+        assert isinstance(event, CallStep)
+        fragments = self._body.step(event)
+        fragments += self._approvals()
+        steps = {call.step for call in self._body.calls.values()}
+        if Step.WAITING in steps:
+            fragments += self._status("approval", _("A tool call waits for your approval."))
+        elif Step.RUNNING in steps:
+            fragments += self._status("tool", _("A tool is running…"))
+        return fragments
+
+    def _approvals(self) -> list[Fragment]:
+        """The questions to the user, when they are not what the page has."""
+        calls = self._body.calls.values()
+        content = approvals_html(self.message_id, self._conversation_id, calls)
+        if content == self._asked:
+            return []
+        self._asked = content
+        return [Fragment(f"#approvals-{self.message_id}", "innerHTML", content)]
 
     def _other(self, event: Event) -> list[Fragment]:
         match event:
@@ -185,16 +203,3 @@ class LiveReply:
         self._state = (state, text)
         self._shown = status(state, text)
         return [self._shown]
-
-    def _fragment(self, op: Op) -> Fragment:
-        kind = type(op)
-        if kind is Text:
-            return Fragment(f"#caret-{self.message_id}", "beforebegin", op.html)
-        if kind is Tail:
-            return Fragment(f"#tail-{self.message_id}", "innerHTML", op.html)
-        if kind is Close:
-            return Fragment(f"#tail-{self.message_id}", "beforebegin", op.html)
-        assert kind is Reset
-        return Fragment(
-            f"#{body_id(self.message_id)}", "innerHTML", op.html + tail(self.message_id, "")
-        )

@@ -14,11 +14,21 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from chat.branches import can_continue
+from chat.delivery.body import stored_html
+from chat.delivery.calls import approvals_html, shown
 from chat.delivery.frames import Fragment, caret, tail
-from chat.delivery.live import duration, ended_text, labels, status, thought_text
-from chat.delivery.markdown import render
+from chat.delivery.live import ended_text, status, thought_text
+from chat.delivery.times import duration
 from chat.engine.events import Outcome
-from chat.models import Conversation, Generation, Message, Role, State
+from chat.models import (
+    Conversation,
+    Generation,
+    Message,
+    Role,
+    SchemaVerdict,
+    State,
+    ToolCall,
+)
 from chat.services import Readiness, readiness
 from chat.tree import Tree
 
@@ -38,12 +48,13 @@ class Versions:
 def message_context(message: Message, tree: Tree) -> dict[str, Any]:
     """What ``chat/_message.html`` needs of a message loaded with generation and receipt."""
     place = {"message": message, "versions": _versions(message, tree)}
-    if message.role == Role.USER:
-        return {**place, "name": _("You"), "state": "complete"}
-    generation = message.generation
+    generation = getattr(message, "generation", None)
+    if message.role != Role.ASSISTANT or generation is None:
+        mine = message.role == Role.USER
+        return {**place, "name": _speaker(message.role), "plain": True, "mine": mine}
     return {
         **place,
-        "name": settings.ASSISTANT_NAME,
+        "name": generation.assistant.name if generation.assistant else settings.ASSISTANT_NAME,
         "continues": tree.continues(message.pk),
         "can_continue": can_continue(message),
         "generation": generation,
@@ -52,6 +63,8 @@ def message_context(message: Message, tree: Tree) -> dict[str, Any]:
         "withheld": message.withheld_at is not None,
         # Called only by the template that shows it: a foot alone needs no markdown.
         "body": partial(_body, message, generation),
+        "approvals": partial(_approvals, message, generation),
+        "schema": _schema_verdict(generation),
         "reasoning": message.reasoning,
         "message_id": message.pk,
         "live": generation.is_active,
@@ -60,6 +73,14 @@ def message_context(message: Message, tree: Tree) -> dict[str, Any]:
         "facts": _facts(generation),
         "verdict": _verdict(generation),
     }
+
+
+def _speaker(role: str) -> str:
+    return {
+        Role.USER: _("You"),
+        Role.SYSTEM: _("Instructions"),
+        Role.TOOL: _("Tool"),
+    }.get(Role(role), settings.ASSISTANT_NAME)
 
 
 def message_html(message: Message, tree: Tree) -> str:
@@ -82,12 +103,41 @@ def _versions(message: Message, tree: Tree) -> Versions | None:
 def _body(message: Message, generation: Generation) -> str:
     if message.withheld_at is not None:
         return ""
-    if generation.is_active:
-        # A first paint of what has been saved; the viewer replaces it by what the log has.
-        return mark_safe(  # noqa: S308
-            tail(message.pk, render(message.text, labels()) + caret(message.pk))
-        )
-    return mark_safe(render(message.text, labels()))  # noqa: S308
+    over = not generation.is_active
+    calls, schema = calls_of(message), generation.schema
+    body = stored_html(message.pk, message.text, calls, schema, over=over)
+    # A first paint of what has been saved; the viewer replaces it by what the log has.
+    return mark_safe(body if over else tail(message.pk, body + caret(message.pk)))  # noqa: S308
+
+
+def calls_of(message: Message) -> list[ToolCall]:
+    """The message's tool calls. Not even asked for where there can be none."""
+    generation = getattr(message, "generation", None)
+    if generation is None:
+        return []
+    if generation.assistant_id is None and generation.request is None:
+        return []
+    return list(message.tool_calls.all())
+
+
+def _approvals(message: Message, generation: Generation) -> str:
+    if not generation.is_active:
+        return ""
+    calls = [shown(call, over=False) for call in calls_of(message) if not call.decision]
+    return mark_safe(approvals_html(message.pk, message.conversation_id, calls))  # noqa: S308
+
+
+def _schema_verdict(generation: Generation) -> dict[str, Any] | None:
+    """What became of the schema that the answer had to satisfy."""
+    receipt = getattr(generation, "receipt", None)
+    if receipt is None or not receipt.schema_verdict:
+        return None
+    errors = [(_path(error["path"]), error["message"]) for error in receipt.schema_errors]
+    return {"valid": receipt.schema_verdict == SchemaVerdict.VALID, "errors": errors}
+
+
+def _path(path: list[str | int]) -> str:
+    return " › ".join(str(part + 1) if isinstance(part, int) else part for part in path)
 
 
 def notice(generation: Generation) -> str:
@@ -164,7 +214,8 @@ def waiting_status() -> Fragment:
 def status_of(messages: Iterable[Message]) -> Fragment:
     """The status line that a page opens with."""
     for message in messages:
-        if message.role == Role.ASSISTANT and message.generation.is_active:
+        generation = getattr(message, "generation", None)
+        if generation is not None and generation.is_active:
             return waiting_status()
     return idle_status()
 
@@ -175,7 +226,7 @@ def ended_status(generation: Generation) -> Fragment:
 
 def conversations_of(user_id: int) -> list[Conversation]:
     """The user's conversations, the most recently used first."""
-    mine = Conversation.objects.present().filter(owner=user_id, head__isnull=False)
+    mine = Conversation.objects.present().filter(owner=user_id, head__isnull=False, api_key=None)
     return list(mine.only("id", "title", "active_at").order_by("-active_at")[:LIST_LENGTH])
 
 

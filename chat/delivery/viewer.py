@@ -22,7 +22,7 @@ from chat.delivery.changes import Changes, Running
 from chat.delivery.live import LiveReply, status
 from chat.delivery.page import idle_status, waiting_status
 from chat.delivery.window import Window
-from chat.engine.events import ReasoningDelta, RefusalDelta, TextDelta
+from chat.engine.events import CallDelta, ReasoningDelta, RefusalDelta, TextDelta
 from chat.engine.log import Log, Subscription
 
 logger = structlog.get_logger()
@@ -35,6 +35,7 @@ CHARACTERS_PER_S = 400_000
 LIST_DELAY_S = 0.15
 POLL_S = 15.0  # a lost ring is noticed after this long at the latest
 STILL_WAITING_S = 10.0
+SEEN = (TextDelta, ReasoningDelta, RefusalDelta, CallDelta)  # what ends the wait for a first token
 
 Send = Callable[[str], Awaitable[None]]
 
@@ -215,15 +216,17 @@ class Viewer:
             return
         assert self._running is not None
         if self._live is None:
-            self._live = LiveReply(self._running.message_id)
+            running = self._running
+            self._live = LiveReply(running.message_id, self.conversation_id, running.schema)
             fragments = self._live.start(events)
         else:
             fragments = self._live.apply(events)
-        if fragments:
-            await self._frame(fragments)
+        for group in frames.groups(fragments):
+            await self._frame(group)
             self._last_frame = time.monotonic()
         if not self._served and any(
-            isinstance(event, TextDelta | ReasoningDelta | RefusalDelta) for event in events
+            isinstance(event, TextDelta | ReasoningDelta | RefusalDelta | CallDelta)
+            for event in events
         ):
             self._served = True
             self._report_served(self._running)

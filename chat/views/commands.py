@@ -16,6 +16,7 @@ from chat import access, actions, services, tickets
 from chat.actions import Rejected
 from chat.forms import RenameForm, SendForm, SettingsForm
 from chat.models import Conversation
+from chat.views import picker
 from chat.views.answers import by_htmx, closed_dialog, declined, dialog, done, said
 from chat.views.people import signed_in
 
@@ -40,6 +41,7 @@ def send(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
             form.cleaned_data["key"],
             may_create=may_create,
             request_id=getattr(request, "request_id", ""),
+            assistant_id=form.cleaned_data["assistant"],
         )
     except Rejected as rejected:
         return declined(request, conversation_id, str(rejected), HTTPStatus.CONFLICT)
@@ -101,6 +103,7 @@ def _parameters(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
             if not tickets.is_valid(ticket, user.pk, conversation_id):
                 raise Http404
             conversation = Conversation(id=conversation_id, owner=user, active_at=timezone.now())
+            picker.choose(conversation, request.POST or request.GET)
         form = SettingsForm(request.POST or None, instance=conversation)
         if form.is_valid():
             form.save()

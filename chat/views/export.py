@@ -7,14 +7,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from chat import access
-from chat.delivery.page import notice
-from chat.models import Conversation, Message, Role, State
+from chat.delivery import structured
+from chat.delivery.page import calls_of, notice
+from chat.models import Conversation, Generation, Message, Role, SchemaVerdict, State
+from chat.models.conversation import WITH
 from chat.tree import Tree
 from chat.views.people import signed_in
 
@@ -33,6 +35,20 @@ def as_markdown(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = access.conversation_to_read(signed_in(request).pk, conversation_id)
     body = "\n".join(_markdown(conversation))
     return _download(body, "text/markdown; charset=utf-8", f"{conversation_id}.md")
+
+
+@require_safe
+@login_required
+def answer(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
+    """An answer in a form, as JSON. Only one that satisfies its schema."""
+    conversation = access.conversation_to_read(signed_in(request).pk, conversation_id)
+    message = access.message_to_read(conversation, message_id)
+    generation = getattr(message, "generation", None)
+    receipt = getattr(generation, "receipt", None)
+    if message.withheld_at or receipt is None or receipt.schema_verdict != SchemaVerdict.VALID:
+        raise Http404
+    body = json.dumps(structured.parse(message.text), ensure_ascii=False, indent=2)
+    return _download(body, "application/json", f"{conversation_id}-{message_id}.json")
 
 
 def _markdown(conversation: Conversation) -> Iterator[str]:
@@ -67,8 +83,9 @@ def _said(message: Message, tree: Tree) -> Iterator[str]:
     if len(versions) > 1:
         place = {"number": versions.index(message.pk) + 1, "total": len(versions)}
         facts.append(_("version %(number)s of %(total)s") % place)
-    if message.role == Role.ASSISTANT and message.generation.state != State.COMPLETE:
-        facts.append(str(message.generation.get_state_display()).lower())
+    generation = getattr(message, "generation", None)
+    if generation is not None and generation.state != State.COMPLETE:
+        facts.append(str(generation.get_state_display()).lower())
     if message.withheld_at:
         facts.append(_("withheld"))
     yield f"## {', '.join(facts)}\n"
@@ -95,7 +112,7 @@ def document(conversation: Conversation) -> dict[str, Any]:
 
 
 def _messages(conversation: Conversation) -> list[Message]:
-    rows = conversation.messages.select_related("generation", "generation__receipt")
+    rows = conversation.messages.select_related(*WITH)
     return list(rows.order_by("pk"))
 
 
@@ -111,13 +128,13 @@ def _entry(message: Message) -> dict[str, Any]:
         "role": message.role,
         "text": _shown(message),
         "reasoning": "" if message.withheld_at else message.reasoning,
-        "tool_calls": [],
+        "tool_calls": _calls(message),
         "withheld": message.withheld_at is not None,
         "created": message.created_at.isoformat(),
     }
-    if message.role != Role.ASSISTANT:
+    generation = getattr(message, "generation", None)
+    if generation is None:
         return entry | {"state": "complete"}
-    generation = message.generation
     receipt = getattr(generation, "receipt", None)
     kind = generation.error_kind
     return entry | {
@@ -136,9 +153,42 @@ def _entry(message: Message) -> dict[str, Any]:
             "provider_ms": generation.ttft_provider_ms,
             "served_ms": generation.ttft_served_ms,
         },
+        "assistant": _assistant(generation),
         "verdict": receipt.verdict if receipt else None,
+        "schema_verdict": (receipt.schema_verdict or None) if receipt else None,
+        "schema_errors": receipt.schema_errors if receipt else [],
         "sha256": receipt.sha256 if receipt else None,
     }
+
+
+def _assistant(generation: Generation) -> dict[str, Any] | None:
+    version = generation.assistant
+    if version is None:
+        return None
+    return {
+        "name": version.name,
+        "version": version.number,
+        "instructions": version.instructions,
+    }
+
+
+def _calls(message: Message) -> list[dict[str, Any]]:
+    if message.role != Role.ASSISTANT or message.withheld_at:
+        return []
+    return [
+        {
+            "id": call.call_id,
+            "name": call.name,
+            "arguments": call.arguments,
+            "parsed": call.parsed,
+            "result": call.result,
+            "state": call.state,
+            "decision": call.decision or None,
+            "duration_ms": call.duration_ms,
+            "offset": call.offset,
+        }
+        for call in calls_of(message)
+    ]
 
 
 def _download(body: str, content_type: str, name: str) -> HttpResponse:

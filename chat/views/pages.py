@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from chat import access, tickets
 from chat.delivery.page import conversations_of, list_html, message_html, status_of
 from chat.models import Conversation
+from chat.views import picker
 from chat.views.people import signed_in
 
 
@@ -25,6 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """A conversation that is not written yet: its id is on the page, its row is not made."""
     user = signed_in(request)
     conversation = Conversation(id=uuid.uuid4(), owner=user)
+    picker.choose(conversation, request.GET)
     ticket = tickets.issue(user.pk, conversation.id)
     return render(request, "chat/conversation.html", page_context(request, conversation, ticket))
 
@@ -34,6 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @never_cache
 def conversation(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     found = access.conversation_to_read(signed_in(request).pk, conversation_id)
+    picker.choose(found, request.GET)
     return render(request, "chat/conversation.html", page_context(request, found))
 
 
@@ -56,5 +59,6 @@ def page_context(
         "empty": not branch,
         "status": mark_safe(status_of(branch).content),  # noqa: S308
         "conversations_html": list_html(conversations_of(signed_in(request).pk), conversation.pk),
+        **picker.context(conversation, new=bool(ticket)),
         **more,
     }

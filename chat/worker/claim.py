@@ -1,5 +1,6 @@
 """From a queued row to a job: claimed by a conditional UPDATE, with the request it stands for."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,8 +11,11 @@ from django.db import connection
 from django.utils import timezone
 
 from chat import titles
-from chat.engine.provider import Request
-from chat.models import Generation, Message, Purpose, Role
+from chat.engine.request import Request
+from chat.models import Generation, Message, Purpose, Role, ToolCall, ToolChoice
+from chat.tools.base import Tool
+from chat.tools.registry import available
+from chat.worker.history import history
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,10 @@ class Job:
     finish_when_away: bool
     text_before: str = field(repr=False)  # of the reply that this one continues
     request: Request = field(repr=False)
+    tools: tuple[Tool, ...] = ()
+    approvals: frozenset[str] = frozenset()  # names of tools that the user is asked about
+    schema: dict[str, Any] | None = field(default=None, repr=False)  # of the answer
 
-
-CONTINUE = (
-    "Your last message was cut off. Continue it exactly where it stopped, in the middle of the "
-    "word if need be. Repeat nothing of it, begin no new answer, and say nothing about this."
-)
 
 # "reply" sorts before "title": a person waits for the one, nobody for the other. The state is
 # looked at again by the UPDATE itself: of two workers that choose the same row one gets none.
@@ -62,23 +64,28 @@ def claim(worker: str, *, with_titles: bool = True) -> Job | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    return _job(Generation.objects.select_related("conversation__owner").get(pk=row[0]))
+    rows = Generation.objects.select_related("conversation__owner", "assistant")
+    return _job(rows.get(pk=row[0]))
 
 
 def _job(row: Generation) -> Job:
     messages = {m.pk: m for m in row.conversation.messages.all()}
     question, text_before = None, ""
+    tools: tuple[Tool, ...] = ()
     if row.message_id is None:
-        asked = titles.prompt(messages.values())
+        request = Request(row.model, tuple(titles.prompt(messages.values())), **row.parameters)
     else:
         parent = messages.get(messages[row.message_id].parent_id or 0)
-        asked = _history(messages, parent)
+        if row.request is None:
+            tools = _tools(row)
+            request = _request(row, messages, parent, tools)
+        else:
+            request = _passed_on(row)
         if parent is not None and parent.role == Role.ASSISTANT:
             text_before = messages[row.message_id].text_before()
         question = parent
         while question is not None and question.role == Role.ASSISTANT:
             question = messages.get(question.parent_id or 0)
-    request = Request(model=row.model, messages=tuple(asked), **row.parameters)
     return Job(
         generation_id=row.pk,
         attempt=row.attempt,
@@ -92,34 +99,49 @@ def _job(row: Generation) -> Job:
         wants_title=question is not None and titles.wanted(row.conversation, question),
         text_before=text_before,
         request=request,
+        tools=tools,
+        approvals=frozenset(row.assistant.approvals if row.assistant else ()),
+        schema=row.schema,
     )
 
 
-def _history(messages: dict[int, Message], last: Message | None) -> list[dict[str, Any]]:
-    """What the provider is asked: instructions, then the branch that ends with ``last``.
+def _request(
+    row: Generation, messages: dict[int, Message], last: Message | None, tools: tuple[Tool, ...]
+) -> Request:
+    assistant = row.assistant
+    calls: defaultdict[int, list[ToolCall]] = defaultdict(list)
+    if assistant is not None:  # without one nothing is called
+        for call in ToolCall.objects.filter(message__conversation=row.conversation_id):
+            calls[call.message_id].append(call)
+    instructions = assistant.instructions if assistant else settings.SYSTEM_PROMPT
+    specs = tuple(tool.spec for tool in tools)
+    must = specs and assistant is not None and assistant.tool_choice == ToolChoice.REQUIRED
+    return Request(
+        model=row.model,
+        messages=tuple(history(messages, calls, last, instructions)),
+        tools=specs,
+        tool_choice="required" if must else None,
+        schema=assistant.response_schema if assistant else None,
+        **row.parameters,
+    )
 
-    Left out: replies without text, and withheld ones, which nobody has let through. When the whole
-    is longer than ``CONTEXT_MAX_CHARS`` the oldest go first; the newest message always stays.
 
-    A reply and its continuations are one turn, because many models want the roles to alternate.
-    When ``last`` is a cut reply, the model is asked in words to go on: only some endpoints take a
-    partial answer as the beginning of theirs, and others answer anew without a sign of it.
-    """
-    turns: list[dict[str, Any]] = []
-    budget = settings.CONTEXT_MAX_CHARS
-    current = last
-    while current is not None:
-        if current.text and not (current.role == Role.ASSISTANT and current.withheld_at):
-            budget -= len(current.text)
-            if budget < 0 and turns:
-                break
-            if turns and turns[-1]["role"] == current.role == Role.ASSISTANT:
-                turns[-1]["content"] = current.text + turns[-1]["content"]
-            else:
-                turns.append({"role": current.role, "content": current.text})
-        current = messages.get(current.parent_id or 0)
-    if turns and last is not None and last.role == turns[0]["role"] == Role.ASSISTANT:
-        turns.insert(0, {"role": "user", "content": CONTINUE})
-    if settings.SYSTEM_PROMPT:
-        turns.append({"role": "system", "content": settings.SYSTEM_PROMPT})
-    return turns[::-1]
+def _tools(row: Generation) -> tuple[Tool, ...]:
+    """Those of the assistant's tools that are there; one that has gone is no longer offered."""
+    if row.assistant is None or not row.assistant.tools:
+        return ()
+    found = available()
+    return tuple(found[name] for name in row.assistant.tools if name in found)
+
+
+def _passed_on(row: Generation) -> Request:
+    """What came through the API, as it came."""
+    given: dict[str, Any] = dict(row.request or {})
+    return Request(
+        model=row.model,
+        messages=tuple(given.pop("messages")),
+        tools=tuple(given.pop("tools", None) or ()),
+        tool_choice=given.pop("tool_choice", None),
+        more=given,
+        exact=True,
+    )

@@ -9,6 +9,7 @@ from chat.engine.events import Outcome
 from chat.engine.turn import Turn
 from chat.models import Generation, Message, State, next_revision
 from chat.moderation.base import Result
+from chat.tools import record
 from chat.worker.claim import Job
 
 
@@ -55,8 +56,10 @@ def finish(
             return False
         flagged = False
         if results is not None:
-            flagged = reconcile.write(rows.get(), reply.text, results)
+            flagged = reconcile.write(rows.select_related("assistant").get(), reply.text, results)
         assert job.message_id is not None
+        if reply.all_calls:
+            record.keep(job.message_id, reply.all_calls)
         Message.objects.filter(pk=job.message_id).update(
             text=reply.text,
             reasoning=reply.reasoning,

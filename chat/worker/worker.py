@@ -23,6 +23,7 @@ from chat.engine.provider import Provider
 from chat.engine.turn import Deadlines, Turn
 from chat.models import Purpose
 from chat.moderation.base import Result
+from chat.tools.box import Box, open_box
 from chat.worker.claim import Job, claim
 from chat.worker.finish import finish
 from chat.worker.patrol import NO_VIEWER, Audience, may_be_abandoned, to_stop
@@ -56,7 +57,13 @@ class _Running:
     produce: asyncio.Task[None] | None = None
     stop_reason: str = ""
     audience: Audience = field(default_factory=Audience)
+    box: Box | None = None
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+
+
+def _waits_for_user(running: _Running) -> bool:
+    """Then nothing is being paid for, and he may come back for it."""
+    return running.box is not None and running.box.waiting > 0
 
 
 class Worker:
@@ -76,6 +83,7 @@ class Worker:
         self._loop_task: asyncio.Task[None] | None = None
         self._patrol_task: asyncio.Task[None] | None = None
         self._patrol_now = asyncio.Event()
+        self._news = asyncio.Event()
         self.draining = False
 
     def start(self) -> None:
@@ -88,9 +96,11 @@ class Worker:
         self._wake.set()
 
     def look_around(self) -> None:
-        """There may be something to claim, or to stop."""
+        """There may be something to claim, to stop, or to go on with."""
         self._wake.set()
         self._patrol_now.set()
+        self._news.set()  # who waits goes on, who comes later waits anew
+        self._news.clear()
 
     def stop(self, generation_id: int, reason: str) -> None:
         """Cancel a running turn: its provider connection closes, its text so far is saved."""
@@ -162,7 +172,11 @@ class Worker:
     async def _leave_abandoned(self) -> None:
         if self.draining:
             return  # the pages were told to leave, and may have nowhere to come back to yet
-        watched = [r for r in self._running.values() if may_be_abandoned(r.job)]
+        watched = [
+            running
+            for running in self._running.values()
+            if may_be_abandoned(running.job) and not _waits_for_user(running)
+        ]
         unwatched = await self._log.unwatched_s([r.job.generation_id for r in watched])
         for running in watched:
             alone_s = unwatched.get(running.job.generation_id, 0.0)
@@ -198,8 +212,21 @@ class Worker:
             del self._running[job.generation_id]
 
     async def _produce(self, running: _Running) -> None:
+        job, turn = running.job, running.turn
         await self._ready()
-        await running.turn.run(self._provider, running.job.request)
+        if not job.tools:
+            await turn.run(self._provider, job.request)
+            return
+        assert job.message_id is not None
+        async with open_box(
+            job.message_id,
+            job.owner_id,
+            job.conversation_id,
+            job.tools,
+            job.approvals,
+            self._news,
+        ) as running.box:
+            await turn.run(self._provider, job.request, running.box)
 
     def _outcome(self, running: _Running) -> tuple[Outcome, ProviderError | None]:
         produce, turn = running.produce, running.turn

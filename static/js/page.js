@@ -29,7 +29,7 @@ watchSidebar($("sidebar"), $("open-sidebar"), $("close-sidebar"));
 watchCopies();
 watchCountdowns($("status"));
 
-const ACTIVE = new Set(["waiting", "thinking", "writing"]);
+const ACTIVE = new Set(["waiting", "thinking", "writing", "tool", "approval"]);
 const isActive = () => ACTIVE.has($("status").querySelector("[data-state]")?.dataset.state);
 
 // A screen reader should not read every token: the log is busy until the reply is there.

