@@ -7,6 +7,7 @@
                                                                                │
                                                transcript, verdict, receipt ◀──┘
 
+``api`` is another way in, for programs; ``tools`` is what a model may call.
 ``engine`` and ``delivery.markdown`` are pure: no Django, no HTTP server, no channel layer.
 ``models`` hold the truth; ``access`` is the one door to them, ``actions`` the one place that
 changes them for a person, ``worker`` the one that does for a running reply, ``reconcile`` the one

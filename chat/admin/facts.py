@@ -59,6 +59,9 @@ def generation_facts(generation: Generation) -> list[Fact]:
         Fact(_("Finish reason"), generation.finish_reason),
         Fact(_("Model"), generation.model),
         Fact(_("Parameters"), parameters(generation), code=True),
+        Fact(_("Assistant"), str(generation.assistant or "")),
+        Fact(_("Instructions"), instructions(generation), code=True),
+        Fact(_("Tools"), ", ".join(generation.assistant.tools) if generation.assistant else ""),
         Fact(_("Prompt tokens"), count(generation.prompt_tokens)),
         Fact(_("Completion tokens"), count(generation.completion_tokens, estimated=about)),
         Fact(_("Reasoning tokens"), count(generation.reasoning_tokens)),
@@ -92,6 +95,11 @@ def receipt_facts(receipt: Receipt) -> list[Fact]:
         Fact(_("Written"), moment(receipt.written_at)),
     ]
     return [fact for fact in facts if fact.value]
+
+
+def instructions(generation: Generation) -> str:
+    """What its assistant told the model at that time."""
+    return generation.assistant.instructions if generation.assistant else ""
 
 
 def parameters(generation: Generation) -> str:

@@ -20,7 +20,16 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from chat.admin.search import people
-from chat.models import Conversation, Generation, Purpose, Role, State, User, VerdictState
+from chat.models import (
+    Conversation,
+    Generation,
+    Purpose,
+    Role,
+    SchemaVerdict,
+    State,
+    User,
+    VerdictState,
+)
 
 if TYPE_CHECKING:
     from chat.admin.readonly import ReadOnlyAdmin
@@ -82,6 +91,27 @@ class VerdictFilter(Filter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return list(VerdictState.choices)
+
+
+class SchemaFilter(Filter):
+    title = _("answer in a form")
+    parameter_name = "schema"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(SchemaVerdict.choices)
+
+
+class CameFilter(Filter):
+    """Did it come from a page, or through the API?"""
+
+    title = _("came")
+    parameter_name = "came"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("page", _("From a page")), ("api", _("Through the API"))]
+
+    def condition(self, value: str) -> Q:
+        return self.where("isnull", value != "api")
 
 
 class PurposeFilter(Filter):

@@ -12,11 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from chat.admin import badges, search
 from chat.admin.badges import Badge
 from chat.admin.filters import (
+    CameFilter,
     DateFilter,
     DeletedFilter,
     ErrorFilter,
     ModelFilter,
     RoleFilter,
+    SchemaFilter,
     StateFilter,
     UserFilter,
     VerdictFilter,
@@ -42,6 +44,8 @@ class ConversationAdmin(ReadOnlyAdmin):
     list_filter = (
         StateFilter,
         VerdictFilter,
+        SchemaFilter,
+        CameFilter,
         WithheldFilter,
         DeletedFilter,
         UserFilter,
@@ -56,6 +60,8 @@ class ConversationAdmin(ReadOnlyAdmin):
     paths = {
         "state": "messages__generation__state",
         "verdict": "messages__generation__receipt__verdict",
+        "schema": "messages__generation__receipt__schema_verdict",
+        "came": "api_key",
         "withheld": "messages__withheld_at",
         "deleted": "deleted_at",
         "user": "owner",
@@ -137,6 +143,8 @@ class MessageAdmin(ReadOnlyAdmin):
         RoleFilter,
         StateFilter,
         VerdictFilter,
+        SchemaFilter,
+        CameFilter,
         WithheldFilter,
         DeletedFilter,
         UserFilter,
@@ -171,6 +179,8 @@ class MessageAdmin(ReadOnlyAdmin):
         "role": "role",
         "state": "generation__state",
         "verdict": "generation__receipt__verdict",
+        "schema": "generation__receipt__schema_verdict",
+        "came": "conversation__api_key",
         "withheld": "withheld_at",
         "deleted": "conversation__deleted_at",
         "user": "conversation__owner",

@@ -27,7 +27,7 @@ def accept(key: ApiKey, asked: Asked, conversation_id: UUID, request_id: str) ->
     Raises:
         ApiError: the server drains, or the owner has too many replies being written.
     """
-    if services.is_draining():
+    if not services.takes_replies():
         raise errors.draining()
     with transaction.atomic():
         try:

@@ -175,6 +175,8 @@ def _facts(generation: Generation) -> list[tuple[str, str]]:
     tokens = generation.completion_tokens
     about = "≈ " if generation.tokens_estimated else ""
     facts = []
+    if generation.assistant:
+        facts.append((_("Assistant"), str(generation.assistant)))
     if generation.model:
         facts.append((_("Model"), generation.model))
     if ttft is not None:

@@ -55,6 +55,8 @@ def history(
 
 
 def _turn(message: Message, called: list[ToolCall]) -> list[dict[str, Any]]:
+    if message.role == Role.TOOL:
+        return []  # came through the API, and belongs to a call that only its caller knows
     if message.role != Role.ASSISTANT:
         return [{"role": message.role, "content": message.text}] if message.text else []
     if message.withheld_at is not None:

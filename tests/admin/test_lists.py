@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from chat.models import Conversation, Generation, Receipt, User, Verdict
+from chat.models import ApiKey, Conversation, Generation, Receipt, User, Verdict
 from tests.admin.conftest import RECORDS, Story
 from tests.admin.pages import Elements, html_of, list_url, listed
 from tests.admin.rows import make_conversation, reply, say
@@ -225,3 +225,21 @@ def test_a_deleted_or_withheld_conversation_is_marked(
     for mark in ("Deleted", "Withheld", "Flagged", "Failed"):
         assert texts.count(mark) == 1, mark
     assert Receipt.objects.filter(verdict="flagged").count() == 1
+
+
+def test_answers_in_a_form_and_the_api_are_filtered(root: Client, story: Story) -> None:
+    receipt = Receipt.objects.filter(generation__message__isnull=False).first()
+    assert receipt is not None
+    Receipt.objects.filter(pk=receipt.pk).update(schema_verdict="invalid")
+    generation = receipt.generation
+    assert listed(root, "generation", schema="invalid") == {generation.pk}
+    assert listed(root, "message", schema="invalid") == {generation.message_id}
+    assert listed(root, "conversation", schema="invalid") == {generation.conversation_id}
+    assert listed(root, "generation", schema="valid") == set()
+    everything = listed(root, "conversation")
+    key = ApiKey.objects.create(owner=generation.conversation.owner, sha256="0" * 64)
+    Conversation.objects.filter(pk=generation.conversation_id).update(api_key=key)
+    assert listed(root, "conversation", came="api") == {generation.conversation_id}
+    assert listed(root, "conversation", came="page") == everything - {generation.conversation_id}
+    assert generation.pk in listed(root, "generation", came="api")
+    assert generation.message_id not in listed(root, "message", came="page")

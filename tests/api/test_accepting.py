@@ -86,7 +86,7 @@ def test_replies_on_pages_count_too(key: ApiKey, settings: LazySettings) -> None
 def test_nothing_is_accepted_while_the_server_drains(
     key: ApiKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "is_draining", lambda: True)
+    monkeypatch.setattr(services, "takes_replies", lambda: False)
     with pytest.raises(ApiError) as caught:
         accept(key, asked(), uuid.uuid4(), "")
     assert (caught.value.status, "Retry-After" in caught.value.headers()) == (503, True)
