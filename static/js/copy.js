@@ -5,12 +5,22 @@ export function watchCopies() {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest(".copy-code, [data-copies]");
     if (!button) return;
-    const source = button.dataset.copies
-      ? document.getElementById(button.dataset.copies)
-      : button.closest(".code-block").querySelector("code");
-    await copy(textOf(source));
+    await copy(await wanted(button));
     said(button);
   });
+}
+
+/** What the button copies: a part of the page, or, of an answer in a form, the JSON behind it. */
+async function wanted(button) {
+  if (button.dataset.copiesFrom) {
+    const answer = await fetch(button.dataset.copiesFrom);
+    if (answer.ok) return answer.text();
+  }
+  return textOf(
+    button.dataset.copies
+      ? document.getElementById(button.dataset.copies)
+      : button.closest(".code-block").querySelector("code"),
+  );
 }
 
 /** The text as it is read, without what the page adds to it. */

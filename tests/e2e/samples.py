@@ -1,6 +1,9 @@
 """Conversations as people have them, for the pictures in docs/."""
 
+import json
 from dataclasses import dataclass
+
+from tests.fake_provider import Done, Finish, Script, Text, reply, tool_call
 
 
 @dataclass(frozen=True)
@@ -50,4 +53,49 @@ OTHERS = (
     Sample("Onboarding checklist", "What does a new colleague need in week one?", "A laptop."),
     Sample("Renewing TLS certificates", "How do I renew certificates without downtime?", "Reload."),
     Sample("Holiday cover in August", "Who covers support in August?", "Ask the roster."),
+)
+
+INVOICE = "We ordered 24 chairs at 189.50 each, with 19 % tax. What will the invoice say?"
+INVOICE_CALL = Script(
+    Text("I will work out the total."),
+    *tool_call("calculator", '{"expression": "24 * 189.50 * 1.19"}'),
+    Finish("tool_calls"),
+    Done(),
+)
+MEETING = (
+    "Ada and Grace met on 3 March. They will move the backups to Berlin; Grace does it by May."
+)
+MINUTES_SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {
+            "held_on": {"type": "string"},
+            "present": {"type": "array", "items": {"type": "string"}},
+            "decisions": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "what": {"type": "string"},
+                        "who": {"type": "string"},
+                        "until": {"type": "string"},
+                    },
+                    "required": ["what", "who"],
+                },
+            },
+        },
+        "required": ["held_on", "present", "decisions"],
+    },
+    indent=2,
+)
+MINUTES = reply(
+    json.dumps(
+        {
+            "held_on": "3 March",
+            "present": ["Ada", "Grace"],
+            "decisions": [
+                {"what": "Move the backups to Berlin", "who": "Grace", "until": "May"},
+            ],
+        }
+    )
 )

@@ -80,9 +80,37 @@ async def shoot(studio: Studio, server: Server, into: Path) -> None:
     narrow = await studio.page(ada, "narrow", "light")
     await narrow.open(path)
     await take(narrow.page, into / "conversation-narrow.png")
+    await assisted(wide, into)
     stranger = await studio.page(None, "wide", "light")
     await stranger.page.goto("/accounts/login/")
     await take(stranger.page, into / "sign-in.png")
+
+
+async def assisted(chat: Chat, into: Path) -> None:
+    """A tool that asks first, and an answer in a form."""
+    page = chat.page
+    await page.goto("/assistants/new/")
+    for name in ("tools", "approvals"):
+        await page.locator(f"input[name={name}][value=calculator]").check()
+    await make(page, "Bookkeeper")
+    await chat.connected()
+    await chat.ask(samples.INVOICE, samples.INVOICE_CALL)
+    await expect(chat.reply.get_by_role("button", name="Approve")).to_be_visible()
+    await take(page, into / "tool-call.png")
+    await chat.stop.click()
+    await page.goto("/assistants/new/")
+    await page.get_by_label("Response schema").fill(samples.MINUTES_SCHEMA)
+    await make(page, "Minutes")
+    await chat.connected()
+    await chat.ask(samples.MEETING, samples.MINUTES)
+    await expect(chat.reply).to_contain_text("The answer is valid.")
+    await take(page, into / "form.png")
+
+
+async def make(page: Page, name: str) -> None:
+    await page.get_by_label("Name", exact=True).fill(name)
+    await page.get_by_role("button", name="Save").click()
+    await page.get_by_role("link", name="Start a chat").click()
 
 
 async def draw(server: Server, provider: FakeProvider, chromium: str, into: Path) -> None:

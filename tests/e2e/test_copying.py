@@ -1,5 +1,7 @@
 """The copy buttons."""
 
+import json
+
 import pytest_asyncio
 from playwright.async_api import expect
 
@@ -77,3 +79,18 @@ async def test_a_refused_clipboard_is_said(server: Server, visit: Visit) -> None
     await button.click()
     # Then the older way does it.
     await expect(chat.reply.get_by_role("button", name="Copied")).to_be_visible()
+
+
+async def test_of_an_answer_in_a_form_its_json_is_copied(server: Server, visit: Visit) -> None:
+    chat = await visit(server, permissions=CLIPBOARD)
+    await chat.page.goto("/assistants/new/")
+    await chat.page.get_by_label("Response schema").fill('{"type": "object"}')
+    await chat.page.get_by_label("Name", exact=True).fill("Form")
+    await chat.page.get_by_role("button", name="Save").click()
+    await chat.page.get_by_role("link", name="Start a chat").click()
+    await chat.connected()
+    await chat.ask("Fill it in.", reply('{"a": ["<b>", 1]}'))
+    await expect(chat.reply).to_contain_text("The answer is valid.")
+    await chat.reply.locator(".message-foot").get_by_role("button", name="Copy").click()
+    await expect(chat.reply.get_by_role("button", name="Copied")).to_be_visible()
+    assert json.loads(await clipboard(chat)) == {"a": ["<b>", 1]}
