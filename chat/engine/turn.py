@@ -74,7 +74,7 @@ class Turn:
     calls: int = 0
     outcome: Outcome | None = None
     error: ProviderError | None = None
-    requested_at: float | None = None  # time.monotonic(), as all of these
+    requested_at: float | None = None  # for the first delta; time.monotonic(), as all of these
     first_delta_at: float | None = None
     first_text_at: float | None = None
     last_delta_at: float | None = None
@@ -111,10 +111,8 @@ class Turn:
                 self._round_at = self.reply.text_chars
                 self._apart = self._round_at > 0
                 self._heard, self._tried = False, 0
-        except asyncio.CancelledError:
+        finally:
             self._leave(self.reply.close_calls(), Step.STOPPED)
-            raise
-        self._leave(self.reply.close_calls(), Step.STOPPED)
 
     async def _round(self, provider: Streams, request: Request) -> bool:
         """One request, and as many repeated ones as it needs; False when the turn has failed."""
@@ -153,7 +151,8 @@ class Turn:
         self._tried += 1
         self.reply.begin()
         self.append([Requested(self.calls)])
-        self.requested_at = time.monotonic()
+        if self.first_delta_at is None:
+            self.requested_at = time.monotonic()
         try:
             async with (
                 asyncio.timeout(self.deadlines.first_token_s) as deadline,

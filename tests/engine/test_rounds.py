@@ -88,6 +88,9 @@ async def test_a_call_is_run_and_its_result_goes_back(
     (call,) = run.turn.reply.all_calls
     assert (call.step, call.result, call.offset) == (Step.DONE, "2", 11)
     assert run.turn.reply.usage == UsageDelta(30, 12, None)
+    assert run.turn.requested_at is not None
+    assert run.turn.first_delta_at is not None
+    assert run.turn.requested_at < run.turn.first_delta_at
     assert run.calls == 2
 
 
