@@ -153,7 +153,12 @@ def decide(
     with transaction.atomic():
         conversation = access.conversation_to_write(user.pk, conversation_id)
         message = access.message_to_write(conversation, message_id)
-        waiting = message.tool_calls.filter(number=number, state=CallState.WAITING, decision="")
+        waiting = message.tool_calls.filter(
+            number=number,
+            state=CallState.WAITING,
+            decision="",
+            message__generation__state=State.STREAMING,
+        )
         decided = waiting.update(decision=decision, decided_at=timezone.now())
         transaction.on_commit(services.look_around)
     return bool(decided)

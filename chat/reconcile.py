@@ -5,6 +5,8 @@ left behind. A reply without text gets a receipt and no verdict to wait for.
 """
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -35,15 +37,43 @@ logger = structlog.get_logger()
 RETRY_S = (5, 15, 60, 300, 900)  # between tries of a moderation service that is down
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A reply as it is to be judged: its text, all that can be read of it, its form if it has one.
+
+    ``judgement`` is had before any transaction begins: it may take a while.
+    """
+
+    text: str
+    readable: str
+    judgement: answers.Judgement | None = None
+
+
+def whole(text: str, schema: dict[str, Any] | None, calls: Iterable[tuple[int, str]]) -> Whole:
+    """``calls`` are offsets and arguments of the reply's tool calls."""
+    called = list(calls)
+    readable = answers.readable(text, schema, [arguments for _, arguments in called])
+    answer = text[max((offset for offset, _ in called), default=0) :]
+    judgement = answers.judge(answer, schema) if text and schema is not None else None
+    return Whole(text, readable, judgement)
+
+
+def whole_of(message: Message) -> Whole:
+    """The same of one on record. Synchronous."""
+    generation = message.generation
+    calls = message.tool_calls.values_list("offset", "arguments")
+    return whole(message.text, generation.schema, calls)
+
+
 async def reconcile(generation_id: int, provider: Provider) -> None:
     """Hash, moderate and write the receipt of a generation that ended without one."""
-    text = await in_database(_text_to_reconcile, generation_id)
-    if text is None:
+    reply = await in_database(_to_reconcile, generation_id)
+    if reply is None:
         return
     text_before = await in_database(_text_before, generation_id)
-    results = await moderate_at_once(text, provider, text_before)
-    message_id = await in_database(_write_later, generation_id, text, results)
-    if message_id is not None and has_pending(text, results):
+    results = await moderate_at_once(reply.readable, provider, text_before)
+    message_id = await in_database(_write_later, generation_id, reply, results)
+    if message_id is not None and has_pending(reply.readable, results):
         await moderate_pending(message_id, provider)
 
 
@@ -60,8 +90,8 @@ async def moderate_at_once(
     return {"local": await backend("local", provider).moderate(text_before + text)}
 
 
-def has_pending(text: str, results: dict[str, Result]) -> bool:
-    return bool(text) and len(results) < len(settings.MODERATION_BACKENDS)
+def has_pending(readable: str, results: dict[str, Result]) -> bool:
+    return bool(readable) and len(results) < len(settings.MODERATION_BACKENDS)
 
 
 async def moderate_pending(message_id: int, provider: Provider) -> None:
@@ -76,16 +106,19 @@ async def moderate_pending(message_id: int, provider: Provider) -> None:
             await in_database(_decide, verdict_id, result)
 
 
-def _text_to_reconcile(generation_id: int) -> str | None:
+def _to_reconcile(generation_id: int) -> Whole | None:
     rows = Generation.objects.filter(pk=generation_id, purpose=Purpose.REPLY).unreconciled()
-    return rows.values_list("message__text", flat=True).first()
+    found = rows.select_related("message", "assistant").first()
+    if found is None or found.message is None:
+        return None
+    return whole_of(found.message)
 
 
 def _text_before(generation_id: int) -> str:
     return Message.objects.get(generation=generation_id).text_before()
 
 
-def _write_later(generation_id: int, text: str, results: dict[str, Result]) -> int | None:
+def _write_later(generation_id: int, reply: Whole, results: dict[str, Result]) -> int | None:
     """``write`` in a transaction of its own; None when somebody else has written."""
     generation = Generation.objects.get(pk=generation_id)
     with transaction.atomic():
@@ -95,7 +128,7 @@ def _write_later(generation_id: int, text: str, results: dict[str, Result]) -> i
             transaction.set_rollback(True)
             return None
         assert generation.message_id is not None
-        flagged = write(generation, text, results)
+        flagged = write(generation, reply, results)
         _apply(generation.message_id, revision, flagged=flagged)
         transaction.on_commit(
             partial(doorbell.ring_conversation, generation.conversation_id), robust=True
@@ -103,18 +136,16 @@ def _write_later(generation_id: int, text: str, results: dict[str, Result]) -> i
     return generation.message_id
 
 
-def write(generation: Generation, text: str, results: dict[str, Result]) -> bool:
+def write(generation: Generation, reply: Whole, results: dict[str, Result]) -> bool:
     """Verdicts and receipt of a generation in its terminal state, within the caller's transaction.
 
     The caller has won the right to it by setting ``reconciled_at``. Returns whether a verdict
     flags the text.
     """
     assert generation.message_id is not None
-    names = settings.MODERATION_BACKENDS if text else []
-    schema_verdict: str = ""
-    schema_errors: list[dict[str, Any]] = []
-    if text and generation.schema is not None:
-        schema_verdict, schema_errors = answers.judge(text, generation.schema)
+    text = reply.text
+    names = settings.MODERATION_BACKENDS if reply.readable else []
+    schema_verdict, schema_errors = reply.judgement or ("", [])
     verdicts = [_verdict(generation.message_id, name, results.get(name)) for name in names]
     Verdict.objects.bulk_create(verdicts)
     Receipt.objects.create(
@@ -173,8 +204,12 @@ def _overall(states: list[str]) -> VerdictState:
 def _pending(message_id: int) -> list[tuple[int, str, str]]:
     rows = due().filter(message=message_id)
     return [
-        (verdict.pk, verdict.backend, verdict.message.text_before() + verdict.message.text)
-        for verdict in rows.select_related("message")
+        (
+            verdict.pk,
+            verdict.backend,
+            verdict.message.text_before() + whole_of(verdict.message).readable,
+        )
+        for verdict in rows.select_related("message__generation__assistant")
     ]
 
 

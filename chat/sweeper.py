@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from chat import doorbell, reconcile
@@ -114,7 +114,7 @@ async def _each(
     for pk in ids:
         try:
             await step(pk, provider)
-        except DatabaseError:
+        except (OperationalError, InterfaceError):
             raise
         except Exception:
             logger.exception("sweep_step_failed", step=step.__name__, id=pk)

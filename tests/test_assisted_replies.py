@@ -4,16 +4,18 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from chat import actions
+from chat import actions, answers
 from chat.access import Http404
 from chat.database import in_database
 from chat.models import (
     Assistant,
+    AssistantVersion,
     CallState,
     Conversation,
     Decision,
@@ -37,6 +39,9 @@ SUM = Script(
     Finish("tool_calls"),
     Done(),
 )
+LABELLED = Path(__file__).parent / "moderation/labelled.jsonl"
+SAMPLES = map(json.loads, LABELLED.read_text().splitlines())
+FLAGGED = next(sample["text"] for sample in SAMPLES if sample["flagged"])
 SCHEMA = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
@@ -204,7 +209,7 @@ def answered(user: User, text: str, verdict: str) -> Message:
     generation = Generation.objects.select_related("assistant").get(message=message)
     from chat import reconcile
 
-    reconcile.write(generation, text, {})
+    reconcile.write(generation, reconcile.whole_of(message), {})
     assert generation.receipt.schema_verdict == verdict
     return message
 
@@ -274,3 +279,84 @@ def test_a_later_version_changes_no_transcript(ada: User) -> None:
     assert generation.assistant is not None
     assert generation.assistant.instructions == "Old."
     assert Conversation.objects.get().assistant == assistant
+
+
+async def test_what_calls_and_fields_say_is_moderated_too(
+    running: Services, provider: FakeProvider
+) -> None:
+    """Neither a call's arguments nor the escapes of JSON are a way past moderation (I5)."""
+    spelt = "".join(f"\\u{ord(letter):04x}" for letter in FLAGGED)
+    arguments = f'{{"expression": "{spelt}"}}'
+    provider.enqueue(
+        Script(*tool_call("calculator", arguments), Finish("tool_calls"), Done()), reply("Done.")
+    )
+    _user, conversation = await ask(tools=["calculator"])
+    generation = await ended(conversation)
+    assert generation.receipt.verdict == "flagged"
+    assert generation.message.withheld_at is not None
+    provider.enqueue(reply(f'{{"name": "{spelt}", "age": 1}}'))
+    _user, conversation = await ask("Who?", response_schema=SCHEMA)
+    generation = await ended(conversation)
+    assert generation.receipt.verdict == "flagged"
+
+
+def test_of_a_withheld_answer_nothing_is_exported(
+    ada: User, sign_in: Callable[[User], Client]
+) -> None:
+    message = answered(ada, '{"name": "Ada", "age": -1}', "invalid")
+    Message.objects.filter(pk=message.pk).update(withheld_at=message.created_at)
+    client = sign_in(ada)
+    export = client.get(f"/c/{message.conversation_id}/export.json").content.decode()
+    page = client.get(f"/c/{message.conversation_id}/").content.decode()
+    assert "minimum" not in export
+    assert "minimum" not in page
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "foo"},
+        {"$schema": 1},
+        {"$schema": "http://["},
+        {"type": "object", "properties": 1},
+        {"$ref": "http://127.0.0.1:9/x"},
+        {"type": "object", "additionalProperties": {"anyOf": [{"const": n} for n in range(3_000)]}},
+    ],
+)
+def test_no_schema_keeps_a_reply_from_being_judged(schema: dict[str, Any]) -> None:
+    text = json.dumps({f"k{n}": "x" for n in range(200)} | {"a\0b": "y"})
+    verdict, errors = answers.judge(text, schema)
+    assert (verdict, len(errors) > 0) == ("invalid", True)
+
+
+def test_errors_can_be_kept_by_every_database(ada: User) -> None:
+    schema = {"type": "object", "additionalProperties": {"type": "integer"}}
+    _verdict, errors = answers.judge('{"a\\u0000b": "x\\u0000"}', schema)
+    assert "\0" not in json.dumps(errors, ensure_ascii=False)
+    assert errors[0]["path"] == ["a\ufffdb"]
+
+
+@pytest.mark.parametrize("before", ["", "I will look it up. " * 20])
+async def test_an_answer_after_a_call_is_the_answer(
+    running: Services, provider: FakeProvider, before: str
+) -> None:
+    provider.enqueue(
+        Script(Text(before), *tool_call("calculator", '{"expression": "6 * 6"}'),
+               Finish("tool_calls"), Done()),
+        reply('{"name": "Ada", "age": 36}'),
+    )  # fmt: skip
+    user, conversation = await ask("Who?", response_schema=SCHEMA, tools=["calculator"])
+    async with watching(running, user, conversation) as (page, _viewer):
+        await page.gets('data-state="complete"')
+    async with watching(running, user, conversation) as (late, _viewer):
+        await late.gets("Ada")
+        assert late.has(before.strip()) or not before
+    generation = await ended(conversation)
+    assert generation.receipt.schema_verdict == "valid"
+
+
+def test_the_order_of_a_schema_is_kept(ada: User) -> None:
+    schema = {"type": "object", "properties": {"zebra": {}, "ant": {}, "mule": {}}}
+    _ask({"response_schema": schema}, "Who?")
+    version = AssistantVersion.objects.get()
+    assert list(version.response_schema["properties"]) == ["zebra", "ant", "mule"]

@@ -16,7 +16,7 @@ from tests.talk import talk
 @pytest.fixture
 def proven(ada: User) -> Message:
     message = talk(ada, "As it was.")[2]
-    reconcile.write(Generation.objects.get(message=message), message.text, {})
+    reconcile.write(Generation.objects.get(message=message), reconcile.whole_of(message), {})
     return message
 
 

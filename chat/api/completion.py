@@ -128,6 +128,9 @@ class CompletionResponse(StreamingHttpResponse):
                 piece = _written(self._completion.feed(events))
                 if piece or not events:
                     yield piece or chunks.ALIVE
+        except ApiError as error:
+            yield chunks.data(error.body())
+            return
         except Exception:
             logger.exception("completion_failed")
             yield chunks.data(errors.internal().body())

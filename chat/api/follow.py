@@ -17,6 +17,7 @@ from chat import services
 from chat.actions import stop
 from chat.api.actions import Ending, accept, ending
 from chat.api.chunks import Completion
+from chat.api.keys import closed, is_usable
 from chat.api.requests import Asked
 from chat.database import in_database
 from chat.engine.events import Ended, Event, TextDelta
@@ -28,6 +29,7 @@ logger = structlog.get_logger()
 # A reply that was stopped before it began, or whose worker died, ends in its row only; and a log
 # may be late. So the row is looked at when nothing has come for this long.
 LOOK_EVERY_S = 2.0
+GUARD_EVERY_S = 2.5  # no byte goes to a key that was revoked after 5 s
 
 _leaving: set[asyncio.Task[None]] = set()
 
@@ -46,6 +48,7 @@ class Followed:
         self._accepting: asyncio.Future[int] | None = None
         self._subscription: Subscription | None = None
         self._left = self._late = False
+        self._guarded_at = time.monotonic()
 
     async def begin(self, request_id: str) -> None:
         """Have the request accepted.
@@ -67,6 +70,7 @@ class Followed:
         assert self._subscription is not None
         until = time.monotonic() + within_s
         while self.ending is None:
+            await self._guard()
             self._wake.clear()
             if events := self._subscription.take():
                 if isinstance(events[-1], Ended):
@@ -83,6 +87,19 @@ class Followed:
                 if lost := await self._look(self._accepting.result()):
                     return lost
         return []
+
+    async def _guard(self) -> None:
+        """Is the key still good?
+
+        Raises:
+            ApiError: it was revoked, has expired, or its owner was deactivated.
+        """
+        if time.monotonic() - self._guarded_at < GUARD_EVERY_S:
+            return
+        self._guarded_at = time.monotonic()
+        with contextlib.suppress(DatabaseError):
+            if not await in_database(is_usable, self._key):
+                raise closed()
 
     async def _look(self, generation_id: int) -> list[Event]:
         """Ask the row. One that has ended gives the log until the next look to say so too."""
@@ -101,7 +118,8 @@ class Followed:
         if found.complete and not whole:
             found = Ending(State.INTERRUPTED, "", "", "", found.withheld, None, None, None)
         self.ending = found
-        rest = found.text.removeprefix(before) if found.complete else ""
+        told = found.complete and not found.withheld
+        rest = found.text.removeprefix(before) if told else ""
         return [TextDelta(rest)] if rest else []
 
     def leave(self) -> None:

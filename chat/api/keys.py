@@ -49,12 +49,21 @@ def of_header(authorization: str, scope: Scope) -> ApiKey:
     usable = ApiKey.objects.usable().select_related("owner")
     key = usable.filter(sha256=digest(given)).first()
     if key is None:
-        raise _unauthorised("This API key is unknown, expired or revoked.")
+        raise closed()
     if scope not in key.scopes:
         text = f"This API key lacks the scope `{scope}`."
         raise ApiError(403, text, "permission_error", code="missing_scope")
     _note_use(key)
     return key
+
+
+def is_usable(key: ApiKey) -> bool:
+    """Does the key still open the door? Synchronous: see chat.database."""
+    return ApiKey.objects.usable().filter(pk=key.pk).exists()
+
+
+def closed() -> ApiError:
+    return _unauthorised("This API key is unknown, expired or revoked.")
 
 
 def _note_use(key: ApiKey) -> None:

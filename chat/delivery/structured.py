@@ -221,6 +221,7 @@ class CardStream:
     _pieces: list[str] = field(default_factory=list)
     _chars: int = 0
     _parsed_at: int = 0
+    _whole: str | None = None
 
     @property
     def text(self) -> str:
@@ -228,6 +229,8 @@ class CardStream:
 
     def html(self) -> str:
         """All that a page shows now."""
+        if self._whole is not None:
+            return self._whole
         return "" if self.shown is None else self.card.node(self.shown, (), self.card.schema)
 
     def feed(self, text: str) -> list[Change]:
@@ -251,7 +254,8 @@ class CardStream:
         """
         text = self.text
         whole = self.card.whole(text)
-        return None if whole == self.html() and not _is_odd(text) else whole
+        shown, self._whole = self.html(), whole
+        return None if whole == shown and not _is_odd(text) else whole
 
     def _show(self, value: Any) -> list[Change]:
         if not isinstance(value, dict | list):

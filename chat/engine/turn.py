@@ -37,6 +37,7 @@ from chat.engine.tool_calls import Call
 from chat.engine.toolbox import Toolbox
 
 CALLS = 3
+UNFINISHED = "Stopped while it ran; it may have had effects."  # for the model, and who reads
 ROUNDS = 8  # of tool calls in one reply; then the model has to answer without
 RETRY_AFTER_CAP_S = 60.0
 BACKOFF_S = (0.5, 2.0)
@@ -144,7 +145,7 @@ class Turn:
         """What has not come to its end by now does not any more."""
         for call in calls:
             if not call.step.last:
-                self._move(call, step, "", None)
+                self._move(call, step, UNFINISHED if call.step is Step.RUNNING else "", None)
 
     async def _call(self, provider: Streams, request: Request) -> None:
         self.calls += 1

@@ -19,3 +19,12 @@ class DocumentField(models.JSONField):
         if not isinstance(value, str):
             return value  # psycopg has read it
         return super().from_db_value(value, expression, connection)
+
+    def get_db_prep_value(
+        self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False
+    ) -> Any:
+        if connection.vendor == "postgresql" and isinstance(value, dict | list):
+            from psycopg.types.json import Json
+
+            return Json(value)  # Django's own Jsonb would sort them on the way
+        return super().get_db_prep_value(value, connection, prepared)

@@ -94,6 +94,8 @@ class Box:
             return Step.INVALID, f"The arguments do not fit:\n{error}"
         if call.name in self._approvals and not await self._is_approved(call, move):
             return Step.DENIED, "The user did not allow this call."
+        if call.name in self._approvals:
+            move(call, Step.RUNNING, "", None)  # it may have to wait for others, but not for him
         if tool.parallel:
             return await self._call(tool, call, move)
         async with self._alone:
@@ -102,6 +104,7 @@ class Box:
     async def _call(self, tool: Tool, call: Call, move: Move) -> tuple[Step, str]:
         assert call.parsed is not None
         move(call, Step.RUNNING, "", None)
+        await self._keep([call])  # after a crash it is known that it may have had effects
         try:
             async with asyncio.timeout(tool.timeout_s):
                 return Step.DONE, await tool.run(call.parsed, self._context)
@@ -110,11 +113,14 @@ class Box:
 
     async def _is_approved(self, call: Call, move: Move) -> bool:
         """Ask the user, and wait; nobody's answer is No after ``TOOL_APPROVAL_TIMEOUT``."""
-        move(call, Step.WAITING, "", None)
-        await self._keep([call])
         self.waiting += 1
         try:
             async with asyncio.timeout(settings.TOOL_APPROVAL_TIMEOUT):
+                # On record first: only a row that waits can be decided on.
+                call.step = Step.WAITING
+                while not await self._keep([call]):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_S)
+                move(call, Step.WAITING, "", None)
                 while not (decision := await self._decision(call)):
                     try:
                         async with asyncio.timeout(LOOK_S):
@@ -134,12 +140,14 @@ class Box:
             logger.warning("decision_unknown", error=type(error).__name__)
             return ""
 
-    async def _keep(self, calls: Sequence[Call]) -> None:
+    async def _keep(self, calls: Sequence[Call]) -> bool:
         """On record now, as far as the database is there; with the reply at the latest."""
         try:
             await in_database(record.keep, self._message_id, calls)
         except DatabaseError as error:
             logger.warning("call_not_kept", error=type(error).__name__)
+            return False
+        return True
 
 
 def open_box(

@@ -47,7 +47,7 @@ def answer(request: HttpRequest, conversation_id: UUID, message_id: int) -> Http
     receipt = getattr(generation, "receipt", None)
     if message.withheld_at or receipt is None or receipt.schema_verdict != SchemaVerdict.VALID:
         raise Http404
-    body = json.dumps(structured.parse(message.text), ensure_ascii=False, indent=2)
+    body = json.dumps(structured.parse(_answer_in(message)), ensure_ascii=False, indent=2)
     return _download(body, "application/json", f"{conversation_id}-{message_id}.json")
 
 
@@ -156,9 +156,15 @@ def _entry(message: Message) -> dict[str, Any]:
         "assistant": _assistant(generation),
         "verdict": receipt.verdict if receipt else None,
         "schema_verdict": (receipt.schema_verdict or None) if receipt else None,
-        "schema_errors": receipt.schema_errors if receipt else [],
+        "schema_errors": receipt.schema_errors if receipt and not message.withheld_at else [],
         "sha256": receipt.sha256 if receipt else None,
     }
+
+
+def _answer_in(message: Message) -> str:
+    """The answer: what the reply says after its last tool call."""
+    offsets = message.tool_calls.values_list("offset", flat=True)
+    return message.text[max(offsets, default=0) :]
 
 
 def _assistant(generation: Generation) -> dict[str, Any] | None:

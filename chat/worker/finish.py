@@ -48,6 +48,9 @@ def finish(
         "error_kind": error.kind if error else "",
         "error_detail": error.detail if error else "",
     }
+    whole = reconcile.whole(
+        reply.text, job.schema, [(call.offset, call.arguments) for call in reply.all_calls]
+    )
     with transaction.atomic():
         revision = next_revision(job.conversation_id)
         rows = Generation.objects.filter(pk=job.generation_id, attempt=job.attempt)
@@ -56,7 +59,7 @@ def finish(
             return False
         flagged = False
         if results is not None:
-            flagged = reconcile.write(rows.select_related("assistant").get(), reply.text, results)
+            flagged = reconcile.write(rows.select_related("assistant").get(), whole, results)
         assert job.message_id is not None
         if reply.all_calls:
             record.keep(job.message_id, reply.all_calls)

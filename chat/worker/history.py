@@ -7,7 +7,8 @@ from django.conf import settings
 
 from chat.engine.request import result_message
 from chat.engine.tool_calls import Call
-from chat.models import Message, Role, ToolCall
+from chat.engine.turn import UNFINISHED
+from chat.models import CallState, Message, Role, ToolCall
 
 CONTINUE = (
     "Your last message was cut off. Continue it exactly where it stopped, in the middle of the "
@@ -67,7 +68,7 @@ def _turn(message: Message, called: list[ToolCall]) -> list[dict[str, Any]]:
         text, at = message.text[at : calls[0].offset], calls[0].offset
         sent = [_call(call).as_sent() for call in calls]
         said.append({"role": "assistant", "content": text.strip() or None, "tool_calls": sent})
-        said += [result_message(call.call_id, call.result or NO_RESULT) for call in calls]
+        said += [result_message(call.call_id, _result(call)) for call in calls]
     rest = message.text[at:].lstrip("\n") if said else message.text
     if rest:
         said.append({"role": "assistant", "content": rest})
@@ -83,6 +84,12 @@ def _rounds(calls: list[ToolCall]) -> list[list[ToolCall]]:
 
 def _call(row: ToolCall) -> Call:
     return Call(row.number, id=row.call_id, name=row.name, parsed=row.parsed)
+
+
+def _result(call: ToolCall) -> str:
+    if call.result or call.state != CallState.RUNNING:
+        return call.result or NO_RESULT
+    return UNFINISHED
 
 
 def _is_text(message: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from chat import doorbell, reconcile, titles
+from chat import answers, doorbell, reconcile, titles
 from chat.database import in_database
 from chat.engine.errors import ProviderError, TimedOut
 from chat.engine.events import Ended, Outcome
@@ -248,10 +248,11 @@ class Worker:
         """Moderate, save, and only then close the log: who sees the end finds it in the row."""
         job, turn = running.job, running.turn
         results: dict[str, Result] | None = None
+        readable = answers.readable(
+            turn.reply.text, job.schema, [call.arguments for call in turn.reply.all_calls]
+        )
         try:
-            results = await reconcile.moderate_at_once(
-                turn.reply.text, self._provider, job.text_before
-            )
+            results = await reconcile.moderate_at_once(readable, self._provider, job.text_before)
         except Exception:
             logger.exception("moderation_failed")  # the sweeper comes back to it
         won = await self._insist(finish, job, turn, outcome, running.stop_reason, error, results)
@@ -271,7 +272,7 @@ class Worker:
             characters=turn.reply.characters,
         )
         self.wake()  # a title may have been queued
-        if won and results is not None and reconcile.has_pending(turn.reply.text, results):
+        if won and results is not None and reconcile.has_pending(readable, results):
             assert job.message_id is not None
             await reconcile.moderate_pending(job.message_id, self._provider)
 

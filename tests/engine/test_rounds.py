@@ -12,7 +12,7 @@ from chat.engine.provider import Provider
 from chat.engine.request import Dialect, Request
 from chat.engine.tool_calls import Call
 from chat.engine.toolbox import Move
-from chat.engine.turn import ROUNDS
+from chat.engine.turn import ROUNDS, UNFINISHED
 from tests.engine.running import Run, start
 from tests.fake_provider import (
     Cut,
@@ -170,7 +170,7 @@ async def test_stop_ends_what_runs(client: Provider, provider: FakeProvider) -> 
     run = start(client, asking(), toolbox=box)
     await run.until(lambda: CallStep(0, Step.RUNNING) in run.events)
     await run.cancel()
-    assert run.events[-1] == CallStep(0, Step.STOPPED)
+    assert run.events[-1] == CallStep(0, Step.STOPPED, UNFINISHED)
     assert run.turn.reply.all_calls[0].step is Step.STOPPED
     assert len(provider.streams) == 1
 
