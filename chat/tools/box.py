@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -38,14 +39,14 @@ class Box:
 
     def __init__(
         self,
-        message_id: int,
+        claim: record.Claim,
         context: Context,
         tools: Mapping[str, Tool],
         approvals: frozenset[str],
         news: asyncio.Event,
     ) -> None:
         self.waiting = 0  # calls for the user's word: nothing is being paid for meanwhile
-        self._message_id, self._context = message_id, context
+        self._claim, self._context = claim, context
         self._tools, self._approvals, self._news = tools, approvals, news
         self._alone = asyncio.Lock()
 
@@ -68,20 +69,29 @@ class Box:
                 group.create_task(self._run(call, move), name=f"tool-{call.name}")
 
     async def _run(self, call: Call, move: Move) -> None:
-        begun = time.monotonic()
+        begun: float | None = None
         try:
-            step, result = await self._result(call, move)
+            came = await self._refused(call, move)
+            if came is None:
+                # It may have to wait for others, but from here on not for the user: his time to
+                # think is not the tool's.
+                move(call, Step.RUNNING, "", None)
+                begun = time.monotonic()
+                await self._keep([call])  # after a crash it is known that it may have had effects
+                came = await self._result(call)
+            step, result = came
         except ToolFailed as failure:
             step, result = Step.FAILED, str(failure)
         except Exception:
             # Not its words: they may hold what no page should show.
             logger.exception("tool_crashed", tool=call.name)
             step, result = Step.FAILED, "The tool failed."
-        elapsed_ms = round((time.monotonic() - begun) * 1000, 1)
-        move(call, step, _bounded(result), elapsed_ms)
+        took_ms = None if begun is None else round((time.monotonic() - begun) * 1000, 1)
+        move(call, step, _bounded(result), took_ms)
         await self._keep([call])
 
-    async def _result(self, call: Call, move: Move) -> tuple[Step, str]:
+    async def _refused(self, call: Call, move: Move) -> tuple[Step, str] | None:
+        """Why it is not run; None when it is."""
         tool = self._tools.get(call.name)
         if call.problem or call.parsed is None:
             return Step.INVALID, call.problem
@@ -94,17 +104,17 @@ class Box:
             return Step.INVALID, f"The arguments do not fit:\n{error}"
         if call.name in self._approvals and not await self._is_approved(call, move):
             return Step.DENIED, "The user did not allow this call."
-        if call.name in self._approvals:
-            move(call, Step.RUNNING, "", None)  # it may have to wait for others, but not for him
-        if tool.parallel:
-            return await self._call(tool, call, move)
-        async with self._alone:
-            return await self._call(tool, call, move)
+        return None
 
-    async def _call(self, tool: Tool, call: Call, move: Move) -> tuple[Step, str]:
+    async def _result(self, call: Call) -> tuple[Step, str]:
+        tool = self._tools[call.name]
+        if tool.parallel:
+            return await self._call(tool, call)
+        async with self._alone:
+            return await self._call(tool, call)
+
+    async def _call(self, tool: Tool, call: Call) -> tuple[Step, str]:
         assert call.parsed is not None
-        move(call, Step.RUNNING, "", None)
-        await self._keep([call])  # after a crash it is known that it may have had effects
         try:
             async with asyncio.timeout(tool.timeout_s):
                 return Step.DONE, await tool.run(call.parsed, self._context)
@@ -135,31 +145,38 @@ class Box:
 
     async def _decision(self, call: Call) -> str:
         try:
-            return await in_database(record.decision, self._message_id, call.number)
+            return await in_database(record.decision, self._claim.message_id, call.number)
         except DatabaseError as error:
             logger.warning("decision_unknown", error=type(error).__name__)
             return ""
 
     async def _keep(self, calls: Sequence[Call]) -> bool:
-        """On record now, as far as the database is there; with the reply at the latest."""
+        """On record now, as far as the database is there; with the reply at the latest.
+
+        Does not return once the claim is lost: nothing more is run or asked for a reply that is
+        somebody else's, and the patrol is about to cancel this one.
+        """
         try:
-            await in_database(record.keep, self._message_id, calls)
+            kept = await in_database(record.keep_claimed, self._claim, calls)
         except DatabaseError as error:
             logger.warning("call_not_kept", error=type(error).__name__)
             return False
+        if not kept:
+            logger.warning("call_refused", generation=self._claim.generation_id)
+            await asyncio.get_running_loop().create_future()
         return True
 
 
 def open_box(
-    message_id: int,
+    claim: record.Claim,
     user_id: int,
-    conversation_id: object,
+    conversation_id: UUID,
     tools: Sequence[Tool],
     approvals: frozenset[str],
     news: asyncio.Event,
 ) -> Box:
-    context = Context(user_id, conversation_id, Sessions())  # type: ignore[arg-type]
-    return Box(message_id, context, {tool.name: tool for tool in tools}, approvals, news)
+    context = Context(user_id, conversation_id, Sessions())
+    return Box(claim, context, {tool.name: tool for tool in tools}, approvals, news)
 
 
 def _bounded(result: str) -> str:

@@ -1,4 +1,4 @@
-"""The one write-behind task of a process: partial texts and heartbeats.
+"""The one write-behind task of a process: partial texts, half-written tool calls, heartbeats.
 
 Every running reply is saved at most ``INTERVAL_S`` behind what is shown (I2), all of them in one
 transaction; a reply that has not moved costs a heartbeat only.
@@ -7,15 +7,18 @@ transaction; a reply that has not moved costs a heartbeat only.
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from chat.database import in_database
+from chat.engine.events import Step
 from chat.engine.reply import Reply
-from chat.models import Generation, State
+from chat.engine.tool_calls import Call
+from chat.models import Generation, State, ToolCall
+from chat.tools import record
 from chat.worker.claim import Job
 
 logger = structlog.get_logger()
@@ -39,6 +42,19 @@ class _Watched:
     job: Job
     reply: Reply
     saved_characters: int = 0
+    saved_calls: dict[int, int] = field(default_factory=dict)  # characters, by number
+
+    def growing_calls(self) -> list[Call]:
+        """Those that are being written and have grown. Who runs them keeps them from then on."""
+        return [
+            call
+            for call in self.reply.open_calls.calls
+            if call.step is Step.WRITTEN and _size(call) != self.saved_calls.get(call.number)
+        ]
+
+
+def _size(call: Call) -> int:
+    return len(call.id) + len(call.name) + len(call.arguments)
 
 
 class Writer:
@@ -91,18 +107,35 @@ class Writer:
             if w.job.message_id is not None
         ]
         sizes = [w.reply.characters for w in grown]
+        calling = []
+        for watched in self._watched.values():
+            job = watched.job
+            if job.message_id is not None and (calls := watched.growing_calls()):
+                claim = record.Claim(job.message_id, job.generation_id, job.attempt)
+                called = {call.number: _size(call) for call in calls}
+                # As they are now: they grow while the thread writes.
+                calling.append((watched, called, (claim, record.rows_of(job.message_id, calls))))
         beating = list(self._watched) if beat else []
-        if rows or beating:
-            await in_database(_save, rows, beating)
+        if rows or calling or beating:
+            await in_database(_save, rows, [calls for _, _, calls in calling], beating)
         for watched, size in zip(grown, sizes, strict=True):
             watched.saved_characters = size
+        for watched, called, _ in calling:
+            watched.saved_calls |= called
 
 
-def _save(rows: Sequence[tuple[str, str, int, int, int]], beating: list[int]) -> None:
+def _save(
+    rows: Sequence[tuple[str, str, int, int, int]],
+    calling: Sequence[tuple[record.Claim, list[ToolCall]]],
+    beating: list[int],
+) -> None:
     with transaction.atomic():
-        if rows:
-            with connection.cursor() as cursor:
-                cursor.executemany(SAVE, rows)
+        # Generations before messages, as everybody locks them.
+        for claim, calls in calling:
+            record.keep_growing(claim, calls)
         if beating:
             streaming = Generation.objects.filter(pk__in=beating, state=State.STREAMING)
             streaming.update(heartbeat_at=timezone.now())
+        if rows:
+            with connection.cursor() as cursor:
+                cursor.executemany(SAVE, rows)

@@ -3,15 +3,18 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from chat.database import in_database
 from chat.engine.events import Step
 from chat.engine.tool_calls import Call
-from chat.models import Message, ToolCall
+from chat.models import Generation, Message, State, ToolCall
+from chat.tools import box, record
 from chat.tools.base import Context, InvalidArguments, Tool, ToolFailed
 from chat.tools.box import RESULT_CHARS, Box, open_box
 from tests.conftest import make_user
@@ -67,9 +70,8 @@ class Run:
         self.message, self.news = message, asyncio.Event()
         self.moves: list[Move] = []
         tools = [fake(name) for name in NAMES]
-        self.box: Box = open_box(
-            message.pk, 1, message.conversation_id, tools, approvals, self.news
-        )
+        claim = record.Claim(message.pk, message.generation.pk, message.generation.attempt)
+        self.box: Box = open_box(claim, 1, message.conversation_id, tools, approvals, self.news)
         self.log: list[str] = []
         self.box._context.sessions.log = self.log  # type: ignore[attr-defined]
 
@@ -91,7 +93,10 @@ def call(name: str, arguments: str = '{"a": 1}', number: int = 0) -> Call:
 
 
 def _message() -> Message:
-    return talk(make_user("ada"))[2]
+    """One that is being written."""
+    message = talk(make_user("ada"))[2]
+    Generation.objects.filter(message=message).update(state=State.STREAMING, attempt=1)
+    return Message.objects.select_related("generation").get(pk=message.pk)
 
 
 @pytest.fixture
@@ -195,3 +200,122 @@ async def test_nobodys_answer_is_no(message: Message, settings: Any) -> None:
     ((_number, step, _result),) = await run(call("add"))
     assert step is Step.DENIED
     assert run.log == []
+
+
+async def test_the_users_time_to_think_is_not_the_tools(
+    message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(box, "time", SimpleNamespace(monotonic=lambda: now[-1]))
+    run = Run(message, frozenset({"add"}))
+    task = asyncio.create_task(run(call("add")))
+    await eventually(lambda: _is_true(bool(run.moves)))
+    now.append(100.0)
+    await in_database(_decide, message, "approved")
+    run.news.set()
+    await task
+    assert [step for _, step, _ in run.moves] == [Step.WAITING, Step.RUNNING, Step.DONE]
+    row = await in_database(_row, message)
+    assert (row.state, row.duration_ms) == (Step.DONE, 0.0)
+
+
+async def test_what_was_not_run_took_no_time(message: Message, settings: Any) -> None:
+    settings.TOOL_APPROVAL_TIMEOUT = 0.05
+    run = Run(message, frozenset({"add"}))
+    await run(call("add"), call("slow", '{"a": "x"}', 1))
+    rows = [await in_database(_row, message, number) for number in (0, 1)]
+    assert [(row.state, row.duration_ms) for row in rows] == [("denied", None), ("invalid", None)]
+
+
+async def test_an_approved_call_no_longer_asks_while_it_waits_for_others(message: Message) -> None:
+    run = Run(message, frozenset({"alone"}))
+    await run.box._alone.acquire()  # by a call that runs
+    task = asyncio.create_task(run(call("alone")))
+    await eventually(lambda: _is_true(bool(run.moves)))
+    await in_database(_decide, message, "approved")
+    run.news.set()
+    await eventually(lambda: in_database(_is_running, message))
+    assert run.log == []
+    run.box._alone.release()
+    await task
+    assert [step for _, step, _ in run.moves] == [Step.WAITING, Step.RUNNING, Step.DONE]
+
+
+def _is_running(message: Message) -> bool:
+    return ToolCall.objects.filter(message=message, state=Step.RUNNING).exists()
+
+
+async def test_nobody_is_asked_before_his_answer_could_be_taken(
+    message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is away when a call is about to wait: only a row that waits is decided on."""
+    monkeypatch.setattr(box, "LOOK_S", 0.01)
+    keep, away, refused = record.keep_claimed, True, 0
+
+    def keep_or_fail(claim: record.Claim, calls: Sequence[Call]) -> bool:
+        nonlocal refused
+        if away:
+            refused += 1
+            raise OperationalError("away")
+        return keep(claim, calls)
+
+    monkeypatch.setattr(record, "keep_claimed", keep_or_fail)
+    run = Run(message, frozenset({"add"}))
+    task = asyncio.create_task(run(call("add")))
+    await eventually(lambda: _is_true(refused > 3))
+    assert run.moves == []
+    away = False
+    await eventually(lambda: _is_true(run.moves == [(0, Step.WAITING, "")]))
+    await in_database(_decide, message, "approved")
+    run.news.set()
+    ((_number, step, _result),) = await task
+    assert step is Step.DONE
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What came of each attempt to write calls."""
+    keep, kept = record.keep_claimed, list[bool]()
+
+    def keep_and_tell(claim: record.Claim, calls: Sequence[Call]) -> bool:
+        done = keep(claim, calls)
+        kept.append(done)
+        return done
+
+    monkeypatch.setattr(record, "keep_claimed", keep_and_tell)
+    return kept
+
+
+@pytest.mark.parametrize("lost", [{"attempt": 2}, {"state": State.INTERRUPTED}])
+async def test_who_has_lost_the_reply_runs_nothing_and_writes_nothing(
+    message: Message, kept: list[bool], lost: dict[str, Any]
+) -> None:
+    run = Run(message)
+    await in_database(_update, message, lost)
+    task = asyncio.create_task(run(call("add")))
+    await eventually(lambda: _is_true(bool(kept)))
+    done, _ = await asyncio.wait([task], timeout=0.1)  # it waits for the patrol
+    assert (kept, run.moves, run.log, done) == ([False], [], [], set())
+    assert not await in_database(ToolCall.objects.exists)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_what_a_lost_reply_was_running_leaves_no_result(
+    message: Message, kept: list[bool]
+) -> None:
+    run = Run(message)
+    await run.box._alone.acquire()  # by a call that runs
+    task = asyncio.create_task(run(call("alone")))
+    await eventually(lambda: in_database(_is_running, message))
+    await in_database(_update, message, {"attempt": 2})
+    run.box._alone.release()
+    await eventually(lambda: _is_true(len(kept) == 3))
+    assert run.moves[-1][1] is Step.DONE
+    assert (kept[-1], (await in_database(_row, message)).state) == (False, Step.RUNNING)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _update(message: Message, fields: dict[str, Any]) -> None:
+    Generation.objects.filter(message=message).update(**fields)
