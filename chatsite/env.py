@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from environs import Env, EnvError, EnvValidationError
@@ -70,6 +71,26 @@ def _networks(value: str) -> Sequence[Network]:
         return [ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip()]
     except ValueError as error:
         raise EnvError(str(error)) from None
+
+
+@env.parser_for("prices")
+def prices(value: str) -> dict[str, tuple[Decimal, Decimal]]:
+    r"""``model=input/output`` of a million tokens, comma-separated; ``\,`` as in names.
+
+    A model's name may itself hold ``=``: the last one counts.
+    """
+    found = {}
+    for part in names(value):
+        model, _, pair = part.rpartition("=")
+        before, _, after = pair.partition("/")
+        try:
+            price = Decimal(before), Decimal(after)
+        except InvalidOperation:
+            raise EnvError(f"not model=input/output: {part!r}") from None
+        if not model or not all(one.is_finite() and one >= 0 for one in price):
+            raise EnvError(f"not model=input/output: {part!r}")
+        found[model] = price
+    return found
 
 
 def kept_secret(path: Path) -> str:

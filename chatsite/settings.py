@@ -49,6 +49,18 @@ TOOL_APPROVAL_TIMEOUT = env.seconds("TOOL_APPROVAL_TIMEOUT", 900.0)
 DRAIN_TIMEOUT = env.seconds("DRAIN_TIMEOUT", 25.0)
 MODERATION_BACKENDS = env.list("MODERATION_BACKENDS", ["local"])
 MODERATION_ACTION = env.str("MODERATION_ACTION", "withhold")
+MODERATION_FAIL = env.str("MODERATION_FAIL", "open")
+MODERATION_JUDGE_MODEL = env.str("MODERATION_JUDGE_MODEL", "")
+MODERATION_STREAM_CHARS = env.int("MODERATION_STREAM_CHARS", 0)
+REVIEW_SAMPLE = env.float("REVIEW_SAMPLE", 0.0)
+REVIEW_TWO_PERSON: list[str] = env.list("REVIEW_TWO_PERSON", [])
+REVIEW_ANONYMOUS = env.bool("REVIEW_ANONYMOUS", False)
+RETENTION_DAYS = env.int("RETENTION_DAYS", None)
+DELETE_POLICY = env.str("DELETE_POLICY", "retain")
+METRICS_TOKEN = env.str("METRICS_TOKEN", "")
+METRICS_ADDRESSES = env.networks("METRICS_ADDRESSES", "127.0.0.0/8,::1")
+MODEL_PRICES = env.prices("MODEL_PRICES", "")
+PRICE_CURRENCY = env.str("PRICE_CURRENCY", "USD")
 TOOL_TIMEOUT = env.seconds("TOOL_TIMEOUT", 30.0)
 TOOL_FETCH_HOSTS: list[str] = env.list("TOOL_FETCH_HOSTS", [])
 LOG_FORMAT = env.str("LOG_FORMAT", "auto")
@@ -58,9 +70,23 @@ seal()
 require(SIGNUP in {"open", "invite", "closed"}, "SIGNUP", "must be open, invite or closed")
 require(MODERATION_ACTION in {"flag", "withhold"}, "MODERATION_ACTION", "must be flag or withhold")
 require(
-    bool(MODERATION_BACKENDS) and set(MODERATION_BACKENDS) <= {"local", "openai"},
+    bool(MODERATION_BACKENDS) and set(MODERATION_BACKENDS) <= {"local", "openai", "judge"},
     "MODERATION_BACKENDS",
-    "must be a list of: local, openai",
+    "must be a list of: local, openai, judge",
+)
+require(MODERATION_FAIL in {"open", "closed"}, "MODERATION_FAIL", "must be open or closed")
+require(MODERATION_STREAM_CHARS >= 0, "MODERATION_STREAM_CHARS", "must not be below 0")
+require(0 <= REVIEW_SAMPLE <= 1, "REVIEW_SAMPLE", "must be a share between 0 and 1")
+require(
+    set(REVIEW_TWO_PERSON) <= {"dismiss", "uphold", "redact"},
+    "REVIEW_TWO_PERSON",
+    "must be a list of: dismiss, uphold, redact",
+)
+require(RETENTION_DAYS is None or RETENTION_DAYS > 0, "RETENTION_DAYS", "must be above 0")
+require(
+    DELETE_POLICY in {"retain", "purge"} or DELETE_POLICY.isdecimal(),
+    "DELETE_POLICY",
+    "must be retain, purge, or a number of days",
 )
 require(LOG_FORMAT in {"auto", "json", "console"}, "LOG_FORMAT", "must be auto, json or console")
 require(
@@ -168,6 +194,7 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"
             "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-16000;"
+            "PRAGMA secure_delete=ON;"  # what is purged is not to be found in the file either
         ),
     }
     # Threads of the engine and the views must see the rows of a test: a file, not memory.
@@ -228,7 +255,7 @@ LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS_ONLY
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 if EMAIL_URL:

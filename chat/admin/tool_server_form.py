@@ -13,7 +13,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from chat.models import ToolServer, Transport
+from chat.models import ServerTransport, ToolServer
 from chat.tools.servers.reach import TAKEN
 
 if TYPE_CHECKING:
@@ -121,12 +121,12 @@ class ToolServerForm(FormBase):
         data = super().clean() or self.cleaned_data
         transport = data.get("transport")
         if (
-            transport == Transport.STDIO
+            transport == ServerTransport.STDIO
             and not data.get("command")
             and "command" not in self.errors
         ):
             self.add_error("command", _("A program on this machine needs a command."))
-        if transport == Transport.HTTP and not data.get("url") and "url" not in self.errors:
+        if transport == ServerTransport.HTTP and not data.get("url") and "url" not in self.errors:
             self.add_error("url", _("A server at an address needs the address."))
         return data
 

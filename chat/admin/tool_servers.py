@@ -14,9 +14,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from chat.admin.badges import NOTHING
 from chat.admin.tool_server_form import ToolServerForm
 from chat.models import ToolServer
+from chat.review.badges import NOTHING
 from chat.tools.servers.listing import refresh
 
 if TYPE_CHECKING:

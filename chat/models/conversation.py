@@ -12,7 +12,12 @@ from chat.tree import Tree
 
 TITLE_CHARS = 120
 READ_BEFORE_CHARS = 2_000
-WITH = ("generation", "generation__receipt", "generation__assistant")  # what showing one needs
+WITH = (
+    "generation",
+    "generation__receipt",
+    "generation__assistant",
+    "review",
+)  # what showing one needs
 
 
 def _next_revision(conversation_id: uuid.UUID) -> tuple[int, int | None]:
@@ -108,7 +113,7 @@ class Conversation(Parameters):
     def branch(self, tree: Tree | None = None) -> list["Message"]:
         """The messages on screen, oldest first, with their generations and receipts."""
         ids = (tree or self.tree()).branch
-        rows = Message.objects.select_related(*WITH).in_bulk(ids)
+        rows = Message.objects.select_related(*WITH).prefetch_related("feedback").in_bulk(ids)
         return [rows[pk] for pk in ids if pk in rows]
 
 

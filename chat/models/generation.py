@@ -43,6 +43,12 @@ class Purpose(models.TextChoices):
     TITLE = "title", _("Title")
 
 
+class Transport(models.TextChoices):
+    WEBSOCKET = "websocket", "WebSocket"
+    SSE = "sse", "Server-Sent Events"
+    API = "api", "API"
+
+
 class GenerationQuerySet(models.QuerySet["Generation"]):
     def move(self, to: State, *, expect: State, **fields: Any) -> int:
         """Move the rows that are still in ``expect``; returns how many did.
@@ -65,7 +71,9 @@ class Generation(models.Model):
 
     ``attempt`` counts the claims of the row. Whoever writes for an older attempt is refused.
     Times named ``ttft`` are milliseconds: *provider* from request sent to first delta, *served*
-    from the send being accepted to the first fragment on a viewer's socket.
+    from the send being accepted to the first fragment on a viewer's socket, *perceived* from the
+    click to the first text painted, as the browser measured it. ``transport`` is what the viewer
+    who saw the first fragment followed by.
     """
 
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="generations")
@@ -95,6 +103,11 @@ class Generation(models.Model):
     reconciled_at = models.DateTimeField(_("reconciled"), null=True, blank=True)
     ttft_provider_ms = models.FloatField(_("TTFT, provider"), null=True, blank=True)
     ttft_served_ms = models.FloatField(_("TTFT, served"), null=True, blank=True)
+    ttft_perceived_ms = models.FloatField(_("TTFT, perceived"), null=True, blank=True)
+    inter_token_p95_ms = models.FloatField(_("between tokens, p95"), null=True, blank=True)
+    transport = models.CharField(
+        _("transport"), max_length=9, choices=Transport.choices, blank=True
+    )
     thinking_ms = models.FloatField(_("thinking time"), null=True, blank=True)
     writing_ms = models.FloatField(_("writing time"), null=True, blank=True)
 
@@ -159,3 +172,22 @@ class Generation(models.Model):
         if not self.completion_tokens or not self.writing_ms or self.completion_tokens < 2:
             return None
         return (self.completion_tokens - 1) / self.writing_ms * 1000
+
+
+class Timeline(models.Model):
+    """How a reply grew, to be shown again at the pace at which it came.
+
+    ``points`` are lists of milliseconds since the first request, characters of text and characters
+    of reasoning at that moment; in order, and a few thousand at most. Apart from the generation,
+    because nobody but who replays it needs it.
+    """
+
+    generation = models.OneToOneField(Generation, models.CASCADE, related_name="timeline")
+    points = models.JSONField(default=list)
+
+    class Meta:
+        verbose_name = _("timeline")
+        verbose_name_plural = _("timelines")
+
+    def __str__(self) -> str:
+        return f"{len(self.points)} points"

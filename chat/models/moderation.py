@@ -1,5 +1,6 @@
-"""Verdicts on messages, and the receipt that proves what a reply was."""
+"""Verdicts on messages, the policy that acts on them, and the receipt that proves a reply."""
 
+from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +16,26 @@ class VerdictState(models.TextChoices):
     OVERRIDDEN = "overridden", _("Overridden")
 
 
+class Direction(models.TextChoices):
+    """Which way a message goes: to the model, or from it."""
+
+    INPUT = "input", _("What people write")
+    OUTPUT = "output", _("What the model writes")
+
+
+class Action(models.TextChoices):
+    """What the policy does about a category, from the mildest to the gravest.
+
+    ``STOP`` of an input: no model is asked. Of an output: the reply ends where it is, and is
+    withheld.
+    """
+
+    ALLOW = "allow", _("Allow")
+    FLAG = "flag", _("Flag")
+    WITHHOLD = "withhold", _("Withhold")
+    STOP = "stop", _("Stop")
+
+
 class SchemaVerdict(models.TextChoices):
     """Of a reply that had to satisfy a schema; empty for all others."""
 
@@ -23,7 +44,14 @@ class SchemaVerdict(models.TextChoices):
 
 
 class Verdict(models.Model):
-    """What one moderation backend says of one message: categories with scores from 0 to 1."""
+    """What one moderation backend says of one message: categories with scores from 0 to 1.
+
+    ``hits`` are the categories that the backend itself objects to, ``action`` is what the policy
+    (``policy`` names its version) made of them. ``spans`` marks passages of the message's text as
+    lists of start, end and category. ``history`` keeps what an earlier version of rules or policy
+    had said: dicts with ``state``, ``action``, ``categories``, ``version``, ``policy`` and
+    ``decided_at``. ``error`` says why there is no verdict where the state is "error".
+    """
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="verdicts")
     backend = models.CharField(_("backend"), max_length=40)
@@ -33,6 +61,14 @@ class Verdict(models.Model):
         _("state"), max_length=10, choices=VerdictState.choices, default=VerdictState.PENDING
     )
     categories = models.JSONField(_("categories"), default=dict)
+    hits = models.JSONField(_("hits"), default=list, blank=True)
+    spans = models.JSONField(_("passages"), default=list, blank=True)
+    action = models.CharField(
+        _("action"), max_length=8, choices=Action.choices, default=Action.ALLOW
+    )
+    policy = models.CharField(_("policy"), max_length=12, blank=True)
+    error = models.CharField(_("error"), max_length=200, blank=True)
+    history = models.JSONField(_("history"), default=list, blank=True)
     tries = models.PositiveIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -52,6 +88,67 @@ class Verdict(models.Model):
 
     def __str__(self) -> str:
         return f"{self.backend}: {self.state}"
+
+
+class PolicyRule(models.Model):
+    """What to do about a category in one direction; the most specific rule counts.
+
+    An empty ``category`` is for all that have no rule of their own. A rule for "violence" holds for
+    "violence/graphic" too. Without ``threshold``, the backend says from which score on it objects.
+    """
+
+    direction = models.CharField(_("direction"), max_length=6, choices=Direction.choices)
+    category = models.CharField(_("category"), max_length=60, blank=True)
+    action = models.CharField(_("action"), max_length=8, choices=Action.choices)
+    threshold = models.FloatField(_("from score"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("policy rule")
+        verbose_name_plural = _("policy")
+        ordering = ["direction", "category"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["direction", "category"], name="one_policy_rule_per_category"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.direction}, {self.category or '*'}: {self.action}"
+
+
+class RuleKind(models.TextChoices):
+    TERM = "term", _("Words or phrases, one in each line")
+    PATTERN = "pattern", _("Regular expression")
+    PERSONAL = "personal", _("Personal data")
+    SECRET = "secret", _("Secrets such as keys and passwords")
+
+
+class ModerationRule(models.Model):
+    """A rule of the operator's own; the backend "rules" applies all that are enabled."""
+
+    name = models.CharField(_("name"), max_length=80, unique=True)
+    kind = models.CharField(_("kind"), max_length=8, choices=RuleKind.choices)
+    pattern = models.TextField(_("what to look for"), blank=True)
+    category = models.CharField(_("category"), max_length=60)
+    # Empty: both.
+    direction = models.CharField(
+        _("direction"), max_length=6, choices=Direction.choices, blank=True
+    )
+    score = models.FloatField(_("score"), default=1.0)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    note = models.TextField(_("note"), blank=True)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+"
+    )
+    changed_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    class Meta:
+        verbose_name = _("moderation rule")
+        verbose_name_plural = _("moderation rules")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Receipt(models.Model):

@@ -63,7 +63,7 @@ class ToolCall(models.Model):
         return f"{self.name}: {self.state}"
 
 
-class Transport(models.TextChoices):
+class ServerTransport(models.TextChoices):
     STDIO = "stdio", _("A program on this machine (stdio)")
     HTTP = "http", _("An address (streamable HTTP)")
 
@@ -77,7 +77,7 @@ class ToolServer(models.Model):
     """
 
     name = models.SlugField(_("name"), max_length=40, unique=True)
-    transport = models.CharField(_("transport"), max_length=5, choices=Transport.choices)
+    transport = models.CharField(_("transport"), max_length=5, choices=ServerTransport.choices)
     command = models.CharField(_("command"), max_length=500, blank=True)
     arguments = models.JSONField(_("arguments"), default=list, blank=True)
     environment = models.JSONField(_("environment"), default=dict, blank=True)

@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiohttp import web
 from django.conf import LazySettings
 
-from chat.models import ToolServer, Transport
+from chat.models import ServerTransport, ToolServer
 from chat.tools.base import Context
 from chat.tools.mcp_sessions import Sessions
 from tests.tools.site import Site
@@ -26,7 +26,7 @@ def over_stdio(*flags: str, name: str = "test", **fields: object) -> ToolServer:
     return ToolServer(
         **{
             "name": name,
-            "transport": Transport.STDIO,
+            "transport": ServerTransport.STDIO,
             "command": sys.executable,
             "arguments": [str(SERVER), *flags],
             "timeout_s": TIMEOUT_S,
@@ -63,7 +63,12 @@ def make(request: pytest.FixtureRequest) -> Make:
     url = request.getfixturevalue("http_url")
 
     def over_http(**fields: object) -> ToolServer:
-        row = {"name": "test", "transport": Transport.HTTP, "url": url, "timeout_s": TIMEOUT_S}
+        row = {
+            "name": "test",
+            "transport": ServerTransport.HTTP,
+            "url": url,
+            "timeout_s": TIMEOUT_S,
+        }
         return ToolServer(**{**row, **fields})
 
     return over_http

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from chat.models import ToolServer, Transport
+from chat.models import ServerTransport, ToolServer
 from chat.tools.base import ToolFailed
 from chat.tools.servers import address
 from chat.tools.servers.listing import list_tools
@@ -16,7 +16,7 @@ from tests.tools.site import Site
 def at(site: Site, **fields: Any) -> ToolServer:
     usual = {
         "name": "web",
-        "transport": Transport.HTTP,
+        "transport": ServerTransport.HTTP,
         "url": f"{site.origin}/mcp",
         "timeout_s": 5,
     }

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from chat.models import ToolServer, Transport
+from chat.models import ServerTransport, ToolServer
 from chat.tools.base import ToolFailed
 from chat.tools.mcp_sessions import Sessions
 from chat.tools.servers.listing import list_tools
@@ -92,7 +92,7 @@ async def test_the_server_hears_that_nobody_waits(sessions: Sessions, make: Make
 
 async def test_a_server_that_dies_fails_the_call_and_nothing_else() -> None:
     with http_process() as url:
-        over_http = ToolServer(name="web", transport=Transport.HTTP, url=url, timeout_s=60)
+        over_http = ToolServer(name="web", transport=ServerTransport.HTTP, url=url, timeout_s=60)
         for server in (over_stdio(timeout_s=60), over_http):
             async with Sessions() as sessions:
                 assert await ask(sessions, server, "echo", text="alive") == "alive"
@@ -193,7 +193,7 @@ async def test_a_program_that_is_no_server(command: str, arguments: list[str], w
 )
 async def test_an_address_that_is_no_server(path: str, words: str, http_url: str) -> None:
     base = "http://127.0.0.1:9" if path == "/mcp" else http_url.removesuffix("/mcp")
-    server = ToolServer(name="web", transport=Transport.HTTP, url=base + path, timeout_s=5)
+    server = ToolServer(name="web", transport=ServerTransport.HTTP, url=base + path, timeout_s=5)
     with pytest.raises(ToolFailed, match=words):
         await list_tools(server)
 
@@ -213,7 +213,11 @@ async def test_the_program_gets_its_own_variables_and_none_of_ours(
 
 async def test_headers_are_sent(sessions: Sessions, http_url: str) -> None:
     server = ToolServer(
-        name="web", transport=Transport.HTTP, url=http_url, timeout_s=30, headers={"X-Team": "blue"}
+        name="web",
+        transport=ServerTransport.HTTP,
+        url=http_url,
+        timeout_s=30,
+        headers={"X-Team": "blue"},
     )
     # What was configured as a header counts as a secret, and is taken out of results.
     assert await ask(sessions, server, "header", name="x-team") == "[secret]"

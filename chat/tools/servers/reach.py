@@ -4,7 +4,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from chat.models import ToolServer, Transport
+from chat.models import ServerTransport, ToolServer
 from chat.tools.base import ToolFailed
 
 TAKEN = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -54,7 +54,7 @@ class Reach:
 
         Not the whole environment: a directory that is named there may be part of every result.
         """
-        if self.transport == Transport.HTTP:
+        if self.transport == ServerTransport.HTTP:
             values = list(self.headers)
         else:
             values = [

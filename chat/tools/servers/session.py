@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import httpx
 
-from chat.models import Transport
+from chat.models import ServerTransport
 from chat.tools.base import ToolFailed
 from chat.tools.servers import library
 from chat.tools.servers.address import address
@@ -107,7 +107,7 @@ class Session:
         await asyncio.wait({self._actor})
 
     async def _hold_open(self) -> None:
-        from_here = program if self.reach.transport == Transport.STDIO else address
+        from_here = program if self.reach.transport == ServerTransport.STDIO else address
         try:
             await library.load()
             from mcp import ClientSession

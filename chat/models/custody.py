@@ -1,0 +1,125 @@
+"""Who has looked at transcripts, what must be kept, and what is left of what was purged."""
+
+import uuid
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from chat.models.conversation import Conversation
+
+
+class AppendOnly(Exception):
+    """Somebody tried to change or delete an entry of the access log."""
+
+
+class AccessKind(models.TextChoices):
+    TRANSCRIPT = "transcript", _("Read a transcript")
+    SEARCH = "search", _("Searched transcripts")
+    ADMIN = "admin", _("Read a record in the administration")
+    EXPORT = "export", _("Exported transcripts")
+    DECISION = "decision", _("Decided")
+    IDENTITY = "identity", _("Saw who wrote")
+    HOLD = "hold", _("Placed a legal hold")
+    RELEASE = "release", _("Released a legal hold")
+    PURGE = "purge", _("Purged")
+
+
+class AccessEntry(models.Model):
+    """Who looked at what, whose it was, when and why. Append-only, each one chained to the last.
+
+    ``number`` counts from 1 without a gap. ``hash`` is the SHA-256 of the entry and of the hash
+    before it; ``chat.record.access_log`` makes and verifies both. Names are kept beside the keys:
+    an entry has to be readable, and provable, without any other row. There is no key to the
+    conversation, which may be purged.
+    """
+
+    number = models.PositiveBigIntegerField(_("number"), primary_key=True)
+    at = models.DateTimeField(_("when"))
+    actor_id = models.BigIntegerField(null=True)  # none: the system itself, by retention
+    actor_name = models.CharField(_("who"), max_length=150)
+    subject_id = models.BigIntegerField(null=True)  # none: of several people
+    subject_name = models.CharField(_("whose"), max_length=150, blank=True)
+    conversation_id = models.UUIDField(_("conversation"), null=True, db_index=True)
+    kind = models.CharField(_("what"), max_length=10, choices=AccessKind.choices)
+    purpose = models.CharField(_("why"), max_length=300, blank=True)
+    detail = models.JSONField(_("detail"), default=dict, blank=True)
+    previous = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        verbose_name = _("access entry")
+        verbose_name_plural = _("access log")
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.actor_name}: {self.kind}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+
+class LegalHold(models.Model):
+    """What must not be purged, whatever else says so: all of a person, or one conversation."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="holds"
+    )
+    conversation = models.ForeignKey(
+        Conversation, models.PROTECT, null=True, blank=True, related_name="holds"
+    )
+    reason = models.CharField(_("reason"), max_length=300)
+    placed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    placed_at = models.DateTimeField(_("placed"), auto_now_add=True)
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    released_at = models.DateTimeField(_("released"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("legal hold")
+        verbose_name_plural = _("legal holds")
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(user=None) ^ models.Q(conversation=None),
+                name="hold_on_a_person_or_a_conversation",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Tombstone(models.Model):
+    """What is left of a purged conversation: that it was there, and a proof without its text.
+
+    ``sha256`` is of its receipts' hashes in order, one in each line.
+    """
+
+    conversation_id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="tombstones")
+    messages = models.PositiveIntegerField(_("messages"))
+    replies = models.PositiveIntegerField(_("replies"))
+    sha256 = models.CharField("SHA-256", max_length=64)
+    created_at = models.DateTimeField(_("created"))
+    active_at = models.DateTimeField(_("last active"))
+    deleted_at = models.DateTimeField(_("deleted"), null=True, blank=True)
+    reason = models.CharField(_("reason"), max_length=20)
+    purged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    purged_at = models.DateTimeField(_("purged"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("tombstone")
+        verbose_name_plural = _("tombstones")
+
+    def __str__(self) -> str:
+        return str(self.conversation_id)
