@@ -5,6 +5,7 @@ branches of a conversation (edit, regenerate, continue, versions) is in ``chat.b
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -16,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from chat import access, assistants, doorbell, services
+from chat import access, assistants, doorbell, services, verdicts
 from chat.models import (
     Assistant,
     CallState,
@@ -188,11 +189,21 @@ def delete(user: User, conversation_id: UUID) -> None:
         transaction.on_commit(partial(doorbell.ring_user, user.pk))
 
 
+def delete_all(user: User) -> int:
+    """Delete every conversation of this person, as ``delete`` does each; returns how many."""
+    mine = Conversation.objects.present().filter(owner=user)
+    ids = list(mine.values_list("pk", flat=True))
+    for conversation_id in ids:
+        with suppress(Http404):  # deleted in another tab meanwhile
+            delete(user, conversation_id)
+    return len(ids)
+
+
 def say(
     conversation: Conversation, parent_id: int | None, text: str, key: str, revision: int
 ) -> Message:
-    """What the person said, in the caller's transaction."""
-    return conversation.messages.create(
+    """What the person said, and that it is to be judged, in the caller's transaction."""
+    message = conversation.messages.create(
         parent_id=parent_id,
         role=Role.USER,
         text=text,
@@ -200,6 +211,8 @@ def say(
         created_revision=revision,
         revision=revision,
     )
+    verdicts.expect([message])
+    return message
 
 
 def queue_reply(

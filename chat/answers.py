@@ -35,8 +35,10 @@ def judge(text: str, schema: dict[str, Any]) -> Judgement:
     return (SchemaVerdict.INVALID if found else SchemaVerdict.VALID), problems
 
 
-def readable(text: str, schema: dict[str, Any] | None, arguments: Iterable[str]) -> str:
-    """All that a reader of the reply can read: its text, what JSON in it says, what it calls.
+def readable(
+    text: str, schema: dict[str, Any] | None, arguments: Iterable[str], reasoning: str = ""
+) -> str:
+    """All that a reader can read: text, what JSON in it says, what it calls, how it was reasoned.
 
     A word that JSON spells with escapes, or that stands in a call's arguments, is on the page like
     any other, and judged like any other.
@@ -46,6 +48,7 @@ def readable(text: str, schema: dict[str, Any] | None, arguments: Iterable[str])
         parts += _spoken(text)
     for argument in arguments:
         parts += list(_spoken(argument)) or [argument]
+    parts.append(reasoning)
     return "\n".join(part for part in parts if part)
 
 

@@ -232,6 +232,13 @@ def log_available() -> bool:
     return _current is None or _current.log.available
 
 
+def endpoint() -> Endpoint:
+    """Where a model is asked, in a process that serves and in one that does not."""
+    if _current is not None:
+        return _current._endpoint()
+    return Endpoint(settings.OPENAI_BASE_URL, settings.OPENAI_API_KEY)
+
+
 def model_names() -> list[str]:
     """The models to choose from, the default first; empty while the endpoint has not said."""
     return _current.models if _current is not None else list(settings.CHAT_MODELS)

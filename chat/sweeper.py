@@ -12,12 +12,15 @@ from functools import partial
 
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Count, Min
 from django.utils import timezone
 
-from chat import doorbell, reconcile
+from chat import doorbell, ledger, reconcile, remoderate
 from chat.database import in_database
 from chat.engine.provider import Provider
 from chat.models import Generation, Message, Purpose, State, Verdict, VerdictState
+from chat.record import purge
+from chat.tools import record
 
 logger = structlog.get_logger()
 
@@ -70,7 +73,7 @@ def _interrupt_orphans(orphans: Orphans) -> int:
     for generation in orphans.find(rows):
         with transaction.atomic():
             revision = generation.conversation.bump()
-            interrupted += Generation.objects.filter(
+            won = Generation.objects.filter(
                 pk=generation.pk, attempt=generation.attempt, heartbeat_at=generation.heartbeat_at
             ).move(
                 State.INTERRUPTED,
@@ -78,6 +81,9 @@ def _interrupt_orphans(orphans: Orphans) -> int:
                 stop_reason="orphaned",
                 finished_at=timezone.now(),
             )
+            if won and generation.message_id is not None:
+                record.stop_open(generation.message_id)
+            interrupted += won
             Message.objects.filter(generation=generation).update(revision=revision)
             transaction.on_commit(
                 partial(doorbell.ring_conversation, generation.conversation_id), robust=True
@@ -92,18 +98,21 @@ class Swept:
     orphans: int
     reconciled: int
     moderated: int
+    purged: int = 0
 
 
 async def sweep(provider: Provider, orphans: Orphans) -> Swept:
-    """Finish what a crash left: orphans, unreconciled replies, verdicts still pending."""
+    """Finish what a crash left: orphans, unreconciled replies, verdicts still pending; purge."""
     interrupted = await in_database(_interrupt_orphans, orphans)
+    await in_database(ledger.enter_titles)
     unreconciled = await in_database(_unreconciled)
     await _each(reconcile.reconcile, unreconciled, provider)
-    due = await in_database(_due_messages)
-    await _each(reconcile.moderate_pending, due, provider)
-    swept = Swept(interrupted, len(unreconciled), len(due))
+    moderated = await _moderate_due(provider)
+    await _remoderate(provider)
+    purged = await in_database(purge.purge_due)
+    swept = Swept(interrupted, len(unreconciled), moderated, purged)
     if any((swept.orphans, swept.reconciled)):
-        logger.info("swept", orphans=interrupted, reconciled=swept.reconciled, moderated=len(due))
+        logger.info("swept", orphans=interrupted, reconciled=swept.reconciled, moderated=moderated)
     return swept
 
 
@@ -120,9 +129,34 @@ async def _each(
             logger.exception("sweep_step_failed", step=step.__name__, id=pk)
 
 
+async def _moderate_due(provider: Provider) -> int:
+    """Ask for the verdicts that are due; returns of how many messages.
+
+    A backend that is down is asked once in a pass: each refusal may take its whole deadline, and
+    what a crash left must not wait for them all.
+    """
+    down: set[str] = set()
+
+    async def moderate(message_id: int, provider: Provider) -> None:
+        down.update(await reconcile.moderate_pending(message_id, provider, but=down))
+
+    due = await in_database(_due_messages)
+    await _each(moderate, due, provider)
+    return len(due)
+
+
+async def _remoderate(provider: Provider) -> None:
+    try:
+        await remoderate.some(provider)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("remoderation_failed")
+
+
 def _due_messages() -> list[int]:
-    rows = reconcile.due().filter(message__generation__reconciled_at__isnull=False)
-    return list(rows.values_list("message", flat=True).distinct()[:BATCH])
+    rows = reconcile.due().order_by("next_try_at").values_list("message", flat=True)
+    return list(dict.fromkeys(rows[:BATCH]))
 
 
 def _unreconciled() -> list[int]:
@@ -131,8 +165,21 @@ def _unreconciled() -> list[int]:
 
 
 def backlog() -> dict[str, int]:
-    """How many replies wait to be reconciled and how many verdicts are pending."""
+    """How many replies wait to be reconciled, how many verdicts are pending, and for how long.
+
+    ``oldest_pending_s`` is the age in seconds of the oldest pending verdict, 0 without one.
+    """
+    pending = Verdict.objects.filter(state=VerdictState.PENDING)
+    found = pending.aggregate(oldest=Min("created_at"), count=Count("pk"))
+    age = timezone.now() - found["oldest"] if found["oldest"] else timedelta()
     return {
         "unreconciled": Generation.objects.unreconciled().filter(purpose=Purpose.REPLY).count(),
-        "verdicts_pending": Verdict.objects.filter(state=VerdictState.PENDING).count(),
+        "verdicts_pending": found["count"],
+        "oldest_pending_s": max(0, round(age.total_seconds())),
     }
+
+
+def verdict_counts() -> dict[str, int]:
+    """How many verdicts there are in each state. Counts them all: for a page, not for a probe."""
+    rows = Verdict.objects.order_by().values_list("state").annotate(n=Count("pk"))
+    return {str(state): 0 for state in VerdictState} | dict(rows)

@@ -9,11 +9,21 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from chat import actions, services
+from chat import actions, services, verdicts
 from chat.api import errors
 from chat.api.requests import Asked
 from chat.api.transcripts import Called
-from chat.models import ApiKey, CallState, Conversation, Generation, Message, Role, State, ToolCall
+from chat.models import (
+    ApiKey,
+    CallState,
+    Conversation,
+    Generation,
+    Message,
+    Role,
+    State,
+    ToolCall,
+    Transport,
+)
 from chat.models.tools import NAME_CHARS
 
 TITLE_CHARS = 60
@@ -46,7 +56,11 @@ def accept(key: ApiKey, asked: Asked, conversation_id: UUID, request_id: str) ->
         conversation.head = _write(conversation, asked)
         conversation.save(update_fields=["head"])
         generation = conversation.generations.create(
-            message=conversation.head, model=asked.model, request=asked.given, request_id=request_id
+            message=conversation.head,
+            model=asked.model,
+            request=asked.given,
+            request_id=request_id,
+            transport=Transport.API,
         )
         transaction.on_commit(services.wake_worker)
     return generation.pk
@@ -69,6 +83,8 @@ def _write(conversation: Conversation, asked: Asked) -> Message:
         for number, call in enumerate(one.calls)
     ]
     ToolCall.objects.bulk_create(calls, batch_size=BATCH)
+    said_to_model = zip(rows, asked.said, strict=False)
+    verdicts.expect([row for row, one in said_to_model if one.text or one.calls])
     return rows[-1]
 
 

@@ -86,11 +86,16 @@ _FAILED: dict[str, tuple[int, str, str]] = {
     "unreachable": (503, SERVER, "The model service could not be reached."),
     "timed_out": (504, SERVER, "The model service did not answer in time."),
     "not_authorised": (502, SERVER, "The model service did not accept our credentials."),
+    "moderated": (400, "invalid_request_error", "Moderation objected to what was asked."),
+    "unchecked": (503, SERVER, "What was asked could not be checked by moderation."),
 }
 
 
 def of_reply(state: str, kind: str, reason: str) -> ApiError:
     """Why a reply is not whole: its state, the provider's error if there was one, who ended it."""
+    if state == "stopped" and reason == "moderation":
+        text = "The reply was stopped by moderation."
+        return ApiError(502, text, SERVER, code="content_filter", retry=False)
     if state == "stopped":
         return ApiError(502, "The reply was stopped.", SERVER, code="stopped", retry=False)
     if kind == "refused":

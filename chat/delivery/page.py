@@ -22,8 +22,11 @@ from chat.delivery.times import duration
 from chat.engine.events import Outcome
 from chat.models import (
     Conversation,
+    DecisionKind,
     Generation,
     Message,
+    ReviewItem,
+    ReviewState,
     Role,
     SchemaVerdict,
     State,
@@ -31,6 +34,7 @@ from chat.models import (
 )
 from chat.services import Readiness, readiness
 from chat.tree import Tree
+from chat.verdicts import MODERATION
 
 LIST_LENGTH = 100  # conversations in the sidebar; older ones are found by searching
 
@@ -51,7 +55,14 @@ def message_context(message: Message, tree: Tree) -> dict[str, Any]:
     generation = getattr(message, "generation", None)
     if message.role != Role.ASSISTANT or generation is None:
         mine = message.role == Role.USER
-        return {**place, "name": _speaker(message.role), "plain": True, "mine": mine}
+        return {
+            **place,
+            "name": _speaker(message.role),
+            "plain": True,
+            "mine": mine,
+            "withheld": message.withheld_at is not None,
+            "outcome": outcome(message),
+        }
     return {
         **place,
         "name": generation.assistant.name if generation.assistant else settings.ASSISTANT_NAME,
@@ -72,7 +83,35 @@ def message_context(message: Message, tree: Tree) -> dict[str, Any]:
         "notice": notice(generation),
         "facts": _facts(generation),
         "verdict": _verdict(generation),
+        "outcome": outcome(message),
+        "opinion": _opinion(message),
+        "reported": _is_reported(message),
     }
+
+
+def outcome(message: Message) -> dict[str, str] | None:
+    """What a review came to, in a sentence for the message's reader; None: there was none."""
+    item: ReviewItem | None = getattr(message, "review", None)
+    if item is None or not item.outcome:
+        return None
+    said = {
+        DecisionKind.UPHOLD: _("Removed after review."),
+        DecisionKind.REDACT: _("A passage was redacted after review."),
+        DecisionKind.DISMISS: _("Restored after review.") if item.was_withheld else "",
+    }.get(DecisionKind(item.outcome), "")
+    if item.is_reported and item.state == ReviewState.CLOSED:
+        said = f"{said} {_('Your report was reviewed.')}".strip()
+    return {"kind": item.outcome, "said": said} if said else None
+
+
+def _opinion(message: Message) -> str:
+    given = list(message.feedback.all()) if not message.generation.is_active else []
+    return given[0].opinion if given else ""
+
+
+def _is_reported(message: Message) -> bool:
+    item: ReviewItem | None = getattr(message, "review", None)
+    return item is not None and item.is_reported
 
 
 def _speaker(role: str) -> str:
@@ -143,6 +182,8 @@ def _path(path: list[str | int]) -> str:
 def notice(generation: Generation) -> str:
     """What went wrong, in a sentence for the person who asked."""
     if generation.state == State.STOPPED:
+        if generation.stop_reason == MODERATION:
+            return _("This reply was stopped by moderation.")
         return _("You stopped this reply.")
     if generation.state == State.INTERRUPTED:
         if generation.stop_reason == "drained":
@@ -158,6 +199,8 @@ def notice(generation: Generation) -> str:
             "unreachable": _("The model service could not be reached."),
             "timed_out": _("The model service did not answer in time."),
             "refused": _("The model service did not accept this request."),
+            "moderated": _("This message was not answered: moderation objected to it."),
+            "unchecked": _("Your message could not be checked, so it was not answered yet."),
         }.get(generation.error_kind, _("The model service gave no usable answer."))
     if generation.finish_reason == "length":
         return _("The reply reached its length limit.")

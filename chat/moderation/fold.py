@@ -6,6 +6,7 @@ in the caller's vocabulary, so `b0mb` becomes `bomb` while `utf8`, `#a55b17` and
 
 import re
 import unicodedata
+from bisect import bisect_right
 from typing import Protocol
 
 MAX_WORD = 40  # characters; longer tokens are hashes, base64 or noise, never a word
@@ -58,11 +59,41 @@ _SPACED = re.compile(
 )
 _GAP = re.compile(r"[ .\-_*/|~]+")
 _WIDE_GAP = re.compile(r"[ .\-_*/|~]{2,}")
+# Runs of invisible characters, which could otherwise push the letters of a word windows apart.
+_PADDING = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]{3,}"
+)
 
 
 class Vocabulary(Protocol):
     def __contains__(self, word: object) -> bool: ...
     def unmask(self, word: str) -> str: ...
+
+
+class Unpadded:
+    """A text without runs of invisible characters; ``origin`` is where one of its offsets was."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._at: list[int] = []
+        self._cut: list[int] = [0]
+        if not text.isascii():
+            for run in _PADDING.finditer(text):
+                self._at.append(run.start() - self._cut[-1])
+                self._cut.append(run.end() - run.start() + self._cut[-1])
+            self.text = _PADDING.sub("", text) if self._at else text
+
+    def origin(self, at: int) -> int:
+        return at + self._cut[bisect_right(self._at, at)]
+
+
+def origins(text: str) -> list[int]:
+    """For each character of ``fold(text)`` the place in ``text`` that it came from, and the end."""
+    found: list[int] = []
+    for at, char in enumerate(text):
+        found += [at] * len(fold(char))
+    return [*found, len(text)]
 
 
 def fold(text: str) -> str:
@@ -87,6 +118,21 @@ def canonical(token: str, vocabulary: Vocabulary) -> str:
             if shorter in vocabulary:
                 return shorter
     return word
+
+
+def spelled(text: str, vocabulary: Vocabulary) -> list[tuple[int, int, list[str]]]:
+    """Where `join_spaced` finds words: start, end, the words."""
+    found = []
+    for match in _SPACED.finditer(text):
+        words = join_spaced(match[0], vocabulary)
+        if words != match[0]:
+            found.append((match.start(), match.end(), words.split()))
+    return found
+
+
+def skeleton(word: str) -> str:
+    """The word with look-alike letters as one: what two words that look the same share."""
+    return word.translate(_LOOKALIKES)
 
 
 def join_spaced(text: str, vocabulary: Vocabulary) -> str:

@@ -10,10 +10,11 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from chat.moderation import fold, rules
-from chat.moderation.base import Result
+from chat.moderation.base import MOST_SPANS, Result, Span
 
 NAME = "local"
 MODEL = "parley-rules"
@@ -34,11 +35,6 @@ _SENTENCE_END = re.compile(
     r"|\n[^\S\n]{0,80}\n|\n(?=[ \t]{0,8}(?:[-*#>|]|\d{1,3}[.)]))"
 )
 _TOKEN = re.compile(r"[\w@$€*!|+']+")
-# Runs of invisible characters, which could otherwise push the letters of a word windows apart.
-_PADDING = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]{3,}"
-)
 
 
 def _digest() -> str:
@@ -70,6 +66,7 @@ def classify(text: str) -> Result:
 
 class LocalBackend:
     name = NAME
+    version = VERSION
 
     async def moderate(self, text: str) -> Result:
         if len(text) <= INLINE_CHARS:
@@ -79,42 +76,71 @@ class LocalBackend:
 
 def _classify(text: str, *, breathe: bool) -> Result:
     scores: dict[str, float] = {}
-    if not text.isascii():
-        text = _PADDING.sub("", text)
-    for window, is_code in _windows(text):
-        for words in _sentences(window, is_code=is_code):
-            sentence = " ".join(words)
-            for rule in dict.fromkeys(rule for word in words for rule in _triggered(word)):
-                if rule.matches(sentence):
-                    for category in rule.categories:
-                        # Like OpenAI: a subcategory counts for its parent too.
-                        for name in (category, category.partition("/")[0]):
-                            scores[name] = max(scores.get(name, 0.0), rule.score)
+    spans: list[Span] = []
+    unpadded = fold.Unpadded(text)
+    for start, window, is_code in _windows(unpadded.text):
+        found = _scores(window, is_code=is_code)
+        for name, score in found.items():
+            scores[name] = max(scores.get(name, 0.0), score)
+        if len(spans) < MOST_SPANS and any(score >= FLAG_AT for score in found.values()):
+            spans += (
+                (unpadded.origin(start + first), unpadded.origin(start + last - 1) + 1, name)
+                for first, last, name in _passages(window, found, is_code=is_code)
+            )
         if breathe:
             time.sleep(BREATH_S)
-    flagged = any(score >= FLAG_AT for score in scores.values())
-    return Result(NAME, MODEL, VERSION, flagged, dict(sorted(scores.items())))
+    scores = dict(sorted(scores.items()))
+    hits = tuple(name for name, score in scores.items() if score >= FLAG_AT)
+    passages = tuple(dict.fromkeys(spans))[:MOST_SPANS]
+    return Result(NAME, MODEL, VERSION, bool(hits), scores, hits, passages)
 
 
-def _windows(text: str) -> Iterator[tuple[str, bool]]:
-    """Pieces of at most WINDOW_CHARS, each with whether it stands inside a code fence."""
+def _scores(window: str, *, is_code: bool) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for words in _sentences(window, is_code=is_code):
+        sentence = " ".join(words)
+        for rule in dict.fromkeys(rule for word in words for rule in _triggered(word)):
+            if rule.matches(sentence):
+                for category in rule.categories:
+                    # Like OpenAI: a subcategory counts for its parent too.
+                    for name in (category, category.partition("/")[0]):
+                        scores[name] = max(scores.get(name, 0.0), rule.score)
+    return scores
+
+
+def _passages(window: str, found: dict[str, float], *, is_code: bool) -> Iterator[Span]:
+    """The sentences of a window that are flagged by themselves; else the window."""
+    left = {name for name, score in found.items() if score >= FLAG_AT}
+    ends = [match.end() for match in _SENTENCE_END.finditer(window)]
+    for start, end in pairwise([0, *(end for end in ends if end < len(window)), len(window)]):
+        for name, score in _scores(window[start:end], is_code=is_code).items():
+            if score >= FLAG_AT and name in found:
+                left.discard(name)
+                blank = len(window[start:end]) - len(window[start:end].lstrip())
+                yield start + blank, end, name
+    for name in sorted(left):
+        yield 0, len(window), name
+
+
+def _windows(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Pieces of at most WINDOW_CHARS: where they begin, and whether inside a code fence."""
     start, is_code = 0, False
     for fence in _FENCE.finditer(text):
-        yield from ((piece, is_code) for piece in _pieces(text, start, fence.start()))
+        yield from ((at, piece, is_code) for at, piece in _pieces(text, start, fence.start()))
         start, is_code = fence.end(), not is_code
-    yield from ((piece, is_code) for piece in _pieces(text, start, len(text)))
+    yield from ((at, piece, is_code) for at, piece in _pieces(text, start, len(text)))
 
 
-def _pieces(text: str, start: int, end: int) -> Iterator[str]:
+def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
     while end - start > WINDOW_CHARS:
         window = text[start : start + WINDOW_CHARS]
         ends = [match.end() for match in _SENTENCE_END.finditer(window, WINDOW_CHARS // 2)]
         # The end of the window looks like the end of a sentence and is none.
         cut = next((at for at in reversed(ends) if at < WINDOW_CHARS - 1), None)
-        yield window[:cut]
+        yield start, window[:cut]
         start += cut or WINDOW_CHARS - OVERLAP_CHARS
     if start < end:
-        yield text[start:end]
+        yield start, text[start:end]
 
 
 def _sentences(window: str, *, is_code: bool) -> Iterator[list[str]]:

@@ -2,12 +2,12 @@
 
 import json
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 from pydantic import Field
 
 from chat.engine.wellformed import well_formed
-from chat.models import Conversation, Message, Role
+from chat.models import Action, Conversation, Message, Role, Verdict, VerdictState
 from chat.tools.base import Context, ToolFailed
 from chat.tools.functions import Arguments, tool
 
@@ -31,9 +31,14 @@ def search_conversations(arguments: Search, context: Context) -> str:
     words = well_formed(arguments.query).split()
     if not 0 < len(words) <= WORDS:
         raise ToolFailed(f"Give one to {WORDS} words.")
-    # The same door as the pages: own and not deleted. What was withheld stays withheld.
+    # The same door as the pages: own and not deleted. What was withheld stays withheld, and what
+    # the policy keeps from a model is not told to one by this way.
+    stopped = Verdict.objects.filter(
+        message=OuterRef("pk"), state=VerdictState.FLAGGED, action=Action.STOP
+    )
     mine = Conversation.objects.present().filter(owner_id=context.user_id, owner__is_active=True)
     messages = Message.objects.filter(
+        ~Exists(stopped),
         conversation__in=mine.exclude(pk=context.conversation_id),
         role__in=(Role.USER, Role.ASSISTANT),
         withheld_at=None,

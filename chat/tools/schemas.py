@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import re2  # type: ignore[import-untyped]
+import re2
 from jsonschema import exceptions, validators  # type: ignore[import-untyped]
 from referencing import Registry
 

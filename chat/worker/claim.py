@@ -10,12 +10,15 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from chat import titles
+from chat import policy, titles
 from chat.engine.request import Request
 from chat.models import Generation, Message, Purpose, Role, ToolCall, ToolChoice
+from chat.policy import NOTHING_SET, Current
 from chat.tools.base import Tool
 from chat.tools.registry import available
+from chat.worker import questions
 from chat.worker.history import history
+from chat.worker.questions import Questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Job:
     tools: tuple[Tool, ...] = ()
     approvals: frozenset[str] = frozenset()  # names of tools that the user is asked about
     schema: dict[str, Any] | None = field(default=None, repr=False)  # of the answer
+    current: Current = field(default=NOTHING_SET, repr=False)  # when the reply began
+    questions: Questions = field(default=Questions(), repr=False)
 
 
 # "reply" sorts before "title": a person waits for the one, nobody for the other. The state is
@@ -72,10 +77,18 @@ def _job(row: Generation) -> Job:
     messages = {m.pk: m for m in row.conversation.messages.all()}
     question, text_before = None, ""
     tools: tuple[Tool, ...] = ()
+    parent = None
+    if row.message_id is not None:
+        parent = messages.get(messages[row.message_id].parent_id or 0)
+        question = parent
+        while question is not None and question.role == Role.ASSISTANT:
+            question = messages.get(question.parent_id or 0)
+    said = questions.load(row, messages, question)
+    for pk in said.blocked & messages.keys():
+        messages[pk].text = ""  # no model reads it again
     if row.message_id is None:
         request = Request(row.model, tuple(titles.prompt(messages.values())), **row.parameters)
     else:
-        parent = messages.get(messages[row.message_id].parent_id or 0)
         if row.request is None:
             tools = _tools(row)
             request = _request(row, messages, parent, tools)
@@ -83,9 +96,6 @@ def _job(row: Generation) -> Job:
             request = _passed_on(row)
         if parent is not None and parent.role == Role.ASSISTANT:
             text_before = messages[row.message_id].text_before()
-        question = parent
-        while question is not None and question.role == Role.ASSISTANT:
-            question = messages.get(question.parent_id or 0)
     return Job(
         generation_id=row.pk,
         attempt=row.attempt,
@@ -102,6 +112,8 @@ def _job(row: Generation) -> Job:
         tools=tools,
         approvals=frozenset(row.assistant.approvals if row.assistant else ()),
         schema=row.schema,
+        current=policy.current(),
+        questions=said,
     )
 
 

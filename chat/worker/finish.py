@@ -1,5 +1,7 @@
 """The end of a generation, in one transaction: state, text, timings, usage."""
 
+from typing import Any
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -7,9 +9,9 @@ from chat import reconcile, titles
 from chat.engine.errors import ProviderError
 from chat.engine.events import Outcome
 from chat.engine.turn import Turn
-from chat.models import Generation, Message, State, next_revision
-from chat.moderation.base import Result
+from chat.models import Generation, Message, State, Timeline, next_revision
 from chat.tools import record
+from chat.verdicts import MODERATION, Found
 from chat.worker.claim import Job
 
 
@@ -19,7 +21,7 @@ def finish(
     outcome: Outcome,
     reason: str,
     error: ProviderError | None,
-    results: dict[str, Result] | None,
+    results: Found | None,
 ) -> bool:
     """Move the generation to its terminal state, save the whole reply and write its receipt.
 
@@ -44,12 +46,17 @@ def finish(
         "thinking_ms": _ms(turn.first_delta_at, turn.first_text_at or turn.last_delta_at)
         if reply.reasoning
         else None,
-        "writing_ms": _ms(turn.first_delta_at, turn.last_delta_at),
+        # Without what tools took.
+        "writing_ms": round(turn.pace.writing_s * 1000, 3) if turn.last_delta_at else None,
+        "inter_token_p95_ms": turn.pace.gaps.percentile(0.95),
         "error_kind": error.kind if error else "",
         "error_detail": error.detail if error else "",
     }
     whole = reconcile.whole(
-        reply.text, job.schema, [(call.offset, call.arguments) for call in reply.all_calls]
+        reply.text,
+        job.schema,
+        [(call.offset, call.arguments) for call in reply.all_calls],
+        reply.reasoning,
     )
     with transaction.atomic():
         revision = next_revision(job.conversation_id)
@@ -57,17 +64,21 @@ def finish(
         if not rows.move(State(outcome), expect=State.STREAMING, **facts):
             transaction.set_rollback(True)
             return False
-        flagged = False
+        kept_back: dict[str, Any] = {"withheld_at": timezone.now()} if reason == MODERATION else {}
         if results is not None:
-            flagged = reconcile.write(rows.select_related("assistant").get(), whole, results)
+            row = rows.select_related("assistant", "conversation").get()
+            weighed = reconcile.write(row, whole, results, job.current, len(job.text_before))
+            kept_back = reconcile.withheld(weighed, reason)
         assert job.message_id is not None
+        if reply.text:
+            Timeline.objects.create(generation_id=job.generation_id, points=turn.pace.growth.points)
         if reply.all_calls:
             record.keep(job.message_id, reply.all_calls)
         Message.objects.filter(pk=job.message_id).update(
             text=reply.text,
             reasoning=reply.reasoning,
             revision=revision,
-            **reconcile.withheld(flagged=flagged),
+            **kept_back,
         )
         if outcome == Outcome.COMPLETE and job.wants_title:
             titles.request(job.conversation_id, job.request.model)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -22,11 +22,15 @@ from chat.engine.log import Log
 from chat.engine.provider import Provider
 from chat.engine.turn import Deadlines, Turn
 from chat.models import Purpose
-from chat.moderation.base import Result
+from chat.moderation.base import Result, Unclear
 from chat.tools.box import Box, open_box
+from chat.tools.record import Claim
+from chat.verdicts import MODERATION
+from chat.worker import questions
 from chat.worker.claim import Job, claim
 from chat.worker.finish import finish
 from chat.worker.patrol import NO_VIEWER, Audience, may_be_abandoned, to_stop
+from chat.worker.watch import Watch
 from chat.worker.writer import Writer
 
 logger = structlog.get_logger()
@@ -40,7 +44,7 @@ PATROL_S = 0.4
 # Nobody waits for a title: a hundred of them at once would hold up a hundred replies.
 TITLES_AT_ONCE = 2
 # Reasons that end a turn as stopped: somebody wanted it so. Any other way is an interruption.
-WANTED = {"user", "deleted"}
+WANTED = {"user", "deleted", MODERATION}
 DEADLINE = "deadline"
 
 
@@ -58,6 +62,7 @@ class _Running:
     stop_reason: str = ""
     audience: Audience = field(default_factory=Audience)
     box: Box | None = None
+    watch: Watch | None = None
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
 
@@ -190,21 +195,32 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let it run on, as long as a reply may."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _run_reply(self, job: Job) -> None:
         structlog.contextvars.bind_contextvars(
             generation=job.generation_id, request_id=job.request_id
         )
         self._log.open(job.generation_id, job.attempt)
+        append = partial(self._log.append, job.generation_id, job.attempt)
         turn = Turn(
-            append=partial(self._log.append, job.generation_id, job.attempt),
+            append=append,
             deadlines=Deadlines(settings.STREAM_FIRST_TOKEN_TIMEOUT, settings.STREAM_IDLE_TIMEOUT),
         )
         running = self._running[job.generation_id] = _Running(job, turn)
+        stop = partial(self.stop, job.generation_id, MODERATION)
+        running.watch = Watch(job, turn.reply, self._provider, stop)
+        turn.append = running.watch.after(append)
         self._writer.watch(job, turn.reply)
         logger.info("generation_started", conversation=str(job.conversation_id))
         try:
-            running.produce = asyncio.create_task(self._produce(running))
-            await asyncio.wait([running.produce])
+            async with running.watch:
+                running.produce = asyncio.create_task(self._produce(running))
+                await asyncio.wait([running.produce])
             outcome, error = self._outcome(running)
             await self._save(running, outcome, error)
         finally:
@@ -213,13 +229,14 @@ class Worker:
 
     async def _produce(self, running: _Running) -> None:
         job, turn = running.job, running.turn
+        await questions.check(job.questions, job.current, self._provider, self._beside)
         await self._ready()
         if not job.tools:
             await turn.run(self._provider, job.request)
             return
         assert job.message_id is not None
         async with open_box(
-            job.message_id,
+            Claim(job.message_id, job.generation_id, job.attempt),
             job.owner_id,
             job.conversation_id,
             job.tools,
@@ -247,12 +264,19 @@ class Worker:
     async def _save(self, running: _Running, outcome: Outcome, error: ProviderError | None) -> None:
         """Moderate, save, and only then close the log: who sees the end finds it in the row."""
         job, turn = running.job, running.turn
-        results: dict[str, Result] | None = None
+        results: dict[str, Result | Unclear] | None = None
         readable = answers.readable(
-            turn.reply.text, job.schema, [call.arguments for call in turn.reply.all_calls]
+            turn.reply.text,
+            job.schema,
+            [call.arguments for call in turn.reply.all_calls],
+            turn.reply.reasoning,
         )
         try:
-            results = await reconcile.moderate_at_once(readable, self._provider, job.text_before)
+            results = await reconcile.moderate_at_once(
+                readable, self._provider, job.text_before, job.current
+            )
+            if running.watch is not None:
+                results = running.watch.added(results)
         except Exception:
             logger.exception("moderation_failed")  # the sweeper comes back to it
         won = await self._insist(finish, job, turn, outcome, running.stop_reason, error, results)
@@ -272,7 +296,7 @@ class Worker:
             characters=turn.reply.characters,
         )
         self.wake()  # a title may have been queued
-        if won and results is not None and reconcile.has_pending(readable, results):
+        if won and results is not None and reconcile.has_pending(readable, results, job.current):
             assert job.message_id is not None
             await reconcile.moderate_pending(job.message_id, self._provider)
 

@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest_asyncio
 from django.conf import LazySettings
 
 from chat import actions, services
-from chat.api import keys
+from chat.api import follow, keys
 from chat.api.actions import accept, ending
 from chat.api.chunks import Completion, Head
 from chat.api.completion import CompletionResponse
@@ -26,6 +27,9 @@ from tests.conftest import make_user
 from tests.fake_provider import FakeProvider, Finish, Gate, Script, Text, reply
 from tests.support import eventually
 
+LABELLED = Path(__file__).parents[1] / "moderation" / "labelled.jsonl"
+SAMPLES = map(json.loads, LABELLED.read_text().splitlines())
+FLAGGED = next(sample["text"] for sample in SAMPLES if sample["flagged"])
 HELLO = {"messages": [{"role": "user", "content": "Hello?\n\nIt is   me."}]}
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"a": 1}'}}
 
@@ -50,7 +54,7 @@ def test_the_transcript_is_a_branch_that_ends_in_an_empty_reply(
         {"role": "tool", "tool_call_id": "c1", "content": "rain"},
     ] * 50
     identity = uuid.uuid4()
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(17):
         generation_id = accept(key, asked(messages=messages, seed=1), identity, "request-1")
     conversation = Conversation.objects.get(pk=identity)
     assert (conversation.api_key, conversation.owner) == (key, key.owner)
@@ -152,6 +156,29 @@ async def test_a_reply_that_ends_in_its_row_only_is_made_up_for(
     followed.leave()
 
 
+async def test_what_is_withheld_is_not_made_up_for(
+    caller: ApiKey,
+    provider: FakeProvider,
+    running: Services,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.MODERATION_ACTION = "withhold"
+    monkeypatch.setattr(follow, "LOOK_EVERY_S", 0.05)
+    provider.enqueue(reply(FLAGGED))
+    completion = Completion(Head("chatcmpl-1", "fake", 0))
+    followed = Followed(caller, asked(), uuid.uuid4(), completion)
+    await followed.begin("")
+    assert followed._subscription is not None
+    followed._subscription.close()
+    followed._subscription = running.log.subscribe(10**9, lambda: None)  # one that says nothing
+    assert await followed.events(within_s=20) == []
+    assert followed.ending is not None
+    assert (followed.ending.complete, followed.ending.withheld) == (True, True)
+    assert followed.ending.text == FLAGGED  # on record, and nowhere else
+    followed.leave()
+
+
 async def test_calls_that_the_log_has_lost_are_no_complete_reply(caller: ApiKey) -> None:
     completion = Completion(Head("chatcmpl-1", "fake", 0))
     followed = Followed(caller, asked(), uuid.uuid4(), completion)
@@ -192,3 +219,26 @@ async def test_a_response_that_is_closed_unread_stops_its_reply(
     await response.settle()
     response.close()
     await provider.eventually(lambda: not provider.open_streams, timeout=1)
+
+
+async def test_nothing_more_goes_to_a_key_that_was_revoked(
+    caller: ApiKey, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "GUARD_EVERY_S", 0.0)
+    provider.enqueue(Script(Text("Half"), Gate("rest"), Text(" of it"), Gate("never"), Finish()))
+    response = CompletionResponse(caller, asked(stream=True), uuid.uuid4(), "")
+    await response.settle()
+    body = response._body()
+    assert '"Half"' in await anext(body)
+    assert await in_database(keys.revoke, caller.owner, caller.pk)
+    provider.open("rest")
+    rest = "".join([piece async for piece in body])
+    assert json.loads(rest.removeprefix("data: "))["error"]["code"] == "invalid_api_key"
+    assert "of it" not in rest
+    # Nobody reads it any more: it is not paid for either.
+    await provider.eventually(lambda: not provider.open_streams, timeout=2)
+
+    def state() -> bool:
+        return Generation.objects.filter(state=State.STOPPED, stop_reason="user").exists()
+
+    await eventually(lambda: in_database(state))

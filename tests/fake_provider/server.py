@@ -38,6 +38,7 @@ class FakeProvider:
     refuses_stream_options: answers 400 to who sends `stream_options`, as older endpoints do.
     api_key: when set, any other key is answered 401.
     choose: picks the script of a streaming request, ahead of the queue; None leaves it to that.
+    judge: answers requests without a stream that want an answer in a form, with a script or a text.
     """
 
     def __init__(self, script: Script | None = None, *, port: int = 0) -> None:
@@ -62,6 +63,7 @@ class FakeProvider:
         self.refuses_stream_options = False
         self.api_key: str | None = None
         self.choose: Callable[[Request], Script | None] | None = None
+        self.judge: Callable[[Request], Script | str] | None = None
 
     # What it answers
 
@@ -249,6 +251,11 @@ class FakeProvider:
             case "stream":
                 return self._streaming(request)
             case "completion":
+                if self.judge is not None and "response_format" in request.body:
+                    judged = self.judge(request)
+                    if isinstance(judged, Script):
+                        return judged
+                    return Script(Status(200, body=answers.completion(judged, request.model)))
                 return self._plain("titles", answers.completion(self.title, request.model))
             case "models":
                 return self._plain("models", answers.models(self.models))

@@ -60,4 +60,6 @@ async def test_a_verdict_that_cannot_be_had_is_pending_and_had_once_when_the_ser
 
 
 def _asked(provider: FakeProvider) -> list[Any]:
-    return [request for request in provider.requests if request.kind == "moderations"]
+    """About the replies; what was asked is judged, too."""
+    asked = [request for request in provider.requests if request.kind == "moderations"]
+    return [request for request in asked if request.body["input"] == "All is well."]
