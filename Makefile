@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --no-deps --require-hashes
-# npm brings htmx and hx-ws; a machine without it gets one from PyPI, into .venv.
+# npm brings htmx, hx-ws and Chart.js; a machine without it gets one from PyPI, into .venv.
 NPM = $(shell command -v npm || echo $(BIN)/npm)
 VENDOR := static/vendor/htmx.min.js
 COLLECTED := staticfiles/staticfiles.json
@@ -93,10 +93,11 @@ clean:
 	@touch $@
 
 $(VENDOR): package-lock.json | .venv/npm
-	@echo "Fetching htmx…"
+	@echo "Fetching htmx and Chart.js…"
 	@test -d node_modules/axe-core && $(NPM) ci --silent || $(NPM) ci --silent --omit=dev
 	@mkdir -p static/vendor
 	@cp node_modules/htmx.org/dist/htmx.min.js node_modules/htmx.org/dist/ext/hx-ws.min.js static/vendor/
+	@grep -v '^//# sourceMappingURL=' node_modules/chart.js/dist/chart.umd.min.js >static/vendor/chart.umd.min.js
 
 node_modules/axe-core/axe.min.js: package-lock.json | .venv/npm $(VENDOR)
 	@echo "Fetching axe-core for the accessibility tests…"

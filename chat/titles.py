@@ -13,9 +13,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from chat import doorbell
+from chat import doorbell, ledger
 from chat.database import in_database
 from chat.engine.errors import ProviderError
+from chat.engine.events import UsageDelta
 from chat.engine.provider import Provider
 from chat.models import Conversation, Generation, Message, Purpose, Role, State
 
@@ -57,11 +58,13 @@ def prompt(messages: Iterable[Message]) -> list[dict[str, Any]]:
 
 async def run(job: Any, provider: Provider) -> None:
     """Ask for the title of a claimed job and keep it if it is usable."""
+    usage: UsageDelta | None = None
     try:
-        title, error = tidy(await provider.complete(job.request)), None
+        answer, usage = await provider.completion(job.request)
+        title, error = tidy(answer), None
     except ProviderError as failure:
         title, error = "", failure
-    await in_database(_save, job, title, error)
+    await in_database(_save, job, title, usage, error)
     if title:
         doorbell.ring_user(job.owner_id)
 
@@ -79,18 +82,23 @@ def tidy(answer: str) -> str:
     return line
 
 
-def _save(job: Any, title: str, error: ProviderError | None) -> None:
+def _save(job: Any, title: str, usage: UsageDelta | None, error: ProviderError | None) -> None:
     now = timezone.now()
     with transaction.atomic():
-        Generation.objects.filter(pk=job.generation_id, attempt=job.attempt).move(
+        rows = Generation.objects.filter(pk=job.generation_id, attempt=job.attempt)
+        won = rows.move(
             State.COMPLETE if title else State.FAILED,
             expect=State.STREAMING,
             finished_at=now,
             reconciled_at=now,
             calls=1,
+            prompt_tokens=usage.prompt_tokens if usage else None,
+            completion_tokens=usage.completion_tokens if usage else None,
             error_kind=error.kind if error else "" if title else "empty",
             error_detail=error.detail if error else "",
         )
+        if won:
+            ledger.enter(rows.select_related("conversation").get())
         if title:
             untouched = Conversation.objects.filter(pk=job.conversation_id, titled_by_user=False)
             untouched.update(title=title)

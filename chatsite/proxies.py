@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
+from chat.metrics.who import THROUGH_PROXY
+
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -29,7 +31,8 @@ class TrustedProxies:
             return scope
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         forwarded_for = headers.get(b"x-forwarded-for", "")
-        scope = {**scope, "client": (client_address(peer, forwarded_for, self.trusted), port)}
+        client = (client_address(peer, forwarded_for, self.trusted), port)
+        scope = {**scope, "client": client, THROUGH_PROXY: True}
         secure = headers.get(b"x-forwarded-proto", "").strip().lower()
         if secure in {"http", "https"}:
             schemes = {"http": secure, "websocket": "wss" if secure == "https" else "ws"}

@@ -121,11 +121,15 @@ class CompletionResponse(StreamingHttpResponse):
             self._reply.leave()
 
     async def _pieces(self, reply: Followed) -> AsyncIterator[str]:
+        if self._first:
+            reply.served()
         yield _written(self._first) or chunks.ALIVE
         try:
             while reply.ending is None:
                 events = await reply.events(_patience_s())
                 piece = _written(self._completion.feed(events))
+                if piece:
+                    reply.served()
                 if piece or not events:
                     yield piece or chunks.ALIVE
         except ApiError as error:

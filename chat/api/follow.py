@@ -6,14 +6,16 @@ The log says what is written, the row says how it ended. Whoever leaves before t
 import asyncio
 import contextlib
 import time
+from collections.abc import Coroutine
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import DatabaseError
 from django.http import Http404
 
-from chat import services
+from chat import ledger, services
 from chat.actions import stop
 from chat.api.actions import Ending, accept, ending
 from chat.api.chunks import Completion
@@ -22,7 +24,7 @@ from chat.api.requests import Asked
 from chat.database import in_database
 from chat.engine.events import Ended, Event, TextDelta
 from chat.engine.log import Subscription
-from chat.models import ApiKey, State
+from chat.models import ApiKey, State, Transport
 
 logger = structlog.get_logger()
 
@@ -31,7 +33,7 @@ logger = structlog.get_logger()
 LOOK_EVERY_S = 2.0
 GUARD_EVERY_S = 2.5  # no byte goes to a key that was revoked after 5 s
 
-_leaving: set[asyncio.Task[None]] = set()
+_tasks: set[asyncio.Task[None]] = set()  # that outlive the response
 
 
 class Followed:
@@ -47,7 +49,8 @@ class Followed:
         self._wake = asyncio.Event()
         self._accepting: asyncio.Future[int] | None = None
         self._subscription: Subscription | None = None
-        self._left = self._late = False
+        self._left = self._late = self._served = False
+        self._asked_at = 0.0
         self._guarded_at = time.monotonic()
 
     async def begin(self, request_id: str) -> None:
@@ -57,6 +60,7 @@ class Followed:
             ApiError: it was not.
             asyncio.CancelledError: nobody waits any more; what was accepted is being stopped.
         """
+        self._asked_at = time.monotonic()
         call = partial(accept, self._key, self._asked, self._conversation_id, request_id)
         self._accepting = asyncio.ensure_future(in_database(call))
         # A thread cannot be cancelled: whether it has accepted is known when it returns.
@@ -87,6 +91,15 @@ class Followed:
                 if lost := await self._look(self._accepting.result()):
                     return lost
         return []
+
+    def served(self) -> None:
+        """A piece of the reply goes to the client: the time of the first one is kept."""
+        if self._served:
+            return
+        self._served = True
+        assert self._accepting is not None
+        elapsed_ms = (time.monotonic() - self._asked_at) * 1000
+        _start(_keep_served(self._accepting.result(), elapsed_ms))
 
     async def _guard(self) -> None:
         """Is the key still good?
@@ -134,9 +147,7 @@ class Followed:
         if self._subscription is not None:
             self._subscription.close()
         if self.ending is None and self._accepting is not None:
-            task = asyncio.create_task(self._stop(self._accepting))
-            _leaving.add(task)
-            task.add_done_callback(_leaving.discard)
+            _start(self._stop(self._accepting))
 
     async def _stop(self, accepting: asyncio.Future[int]) -> None:
         await asyncio.wait([accepting])
@@ -149,3 +160,14 @@ class Followed:
         except DatabaseError as error:
             # The patrol ends what nobody follows.
             logger.warning("stop_failed", error=type(error).__name__)
+
+
+def _start(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+async def _keep_served(generation_id: int, elapsed_ms: float) -> None:
+    with contextlib.suppress(DatabaseError):
+        await in_database(ledger.keep_served, generation_id, elapsed_ms, Transport.API)

@@ -19,7 +19,7 @@ from chat.delivery.page import (
     message_html,
     status_of,
 )
-from chat.models import Conversation, Generation, Message
+from chat.models import Conversation, Message
 from chat.models.conversation import WITH
 from chat.tree import Tree
 
@@ -89,7 +89,7 @@ def _whole(conversation: Conversation, changes: Changes) -> None:
 
 def _newer(conversation: Conversation, cursor: int, followed: Set[int], changes: Changes) -> None:
     rows = conversation.messages.filter(revision__gt=cursor).order_by("pk")
-    newer = list(rows.select_related(*WITH))
+    newer = list(rows.select_related(*WITH).prefetch_related("feedback"))
     if not newer:
         return
     tree = conversation.tree()
@@ -104,13 +104,19 @@ def _newer(conversation: Conversation, cursor: int, followed: Set[int], changes:
                 Fragment(target, "delete", ""),
                 Fragment("#messages", "beforeend", message_html(message, tree)),
             ]
-        elif message.pk in followed and message.withheld_at is None:
+        elif message.pk in followed and message.withheld_at is None and not _is_decided(message):
             changes.fragments += _surroundings(message, tree)
         else:
             changes.fragments.append(Fragment(target, "outerHTML", message_html(message, tree)))
         _note(message, changes)
         if message.pk in changes.settled and message.pk == conversation.head_id:
             changes.fragments.append(ended_status(message.generation))
+
+
+def _is_decided(message: Message) -> bool:
+    """After a decision the text on screen is an older one, or a notice."""
+    item = getattr(message, "review", None)
+    return item is not None and bool(item.outcome)
 
 
 def _surroundings(message: Message, tree: Tree) -> list[Fragment]:
@@ -146,9 +152,3 @@ def load_list(user_id: int, conversation_id: UUID) -> list[Fragment]:
             heading = render_to_string("chat/_title.html", {"title": conversation.title})
             fragments.append(Fragment("#title", "innerHTML", heading))
     return fragments
-
-
-def record_served(generation_id: int, milliseconds: float) -> None:
-    """Keep the served TTFT of the first viewer that had a fragment."""
-    rows = Generation.objects.filter(pk=generation_id, ttft_served_ms=None)
-    rows.update(ttft_served_ms=round(milliseconds, 3))

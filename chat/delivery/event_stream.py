@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET
 from chat import services, tickets
 from chat.delivery.consumers import cursor_of
 from chat.delivery.open_page import SIGNED_OUT, OpenPage, may_open
-from chat.models import User
+from chat.models import Transport, User
 
 RETRY_MS = 400
 HEADERS = {
@@ -55,7 +55,9 @@ async def _stream(
     user_id: int, session_key: str, conversation_id: UUID, cursor: int, new: bool
 ) -> AsyncIterator[str]:
     frames: asyncio.Queue[str] = asyncio.Queue(maxsize=1)  # a slow client holds its viewer, only
-    page = OpenPage(user_id, session_key, conversation_id, frames.put, new=new)
+    page = OpenPage(
+        user_id, session_key, conversation_id, frames.put, new=new, transport=Transport.SSE
+    )
     ended = asyncio.Event()
     running = asyncio.create_task(page.run(_known(cursor)))
     running.add_done_callback(lambda _: ended.set())

@@ -22,7 +22,7 @@ from chat.database import in_database
 from chat.delivery.frames import Fragment, envelope
 from chat.delivery.live import status
 from chat.delivery.viewer import Gone, Viewer
-from chat.models import Conversation
+from chat.models import Conversation, Transport
 
 logger = structlog.get_logger()
 
@@ -47,12 +47,20 @@ class OpenPage:
     """Serves one conversation to one page. ``send`` takes frames; ``run`` returns a close code."""
 
     def __init__(
-        self, user_id: int, session_key: str, conversation_id: UUID, send: Send, *, new: bool
+        self,
+        user_id: int,
+        session_key: str,
+        conversation_id: UUID,
+        send: Send,
+        *,
+        new: bool,
+        transport: Transport = Transport.WEBSOCKET,
     ) -> None:
         self.user_id, self.session_key = user_id, session_key
         self.conversation_id = conversation_id
         self._send = send
-        self.viewer = Viewer(user_id, conversation_id, services.ensure_started().log, send, new=new)
+        log = services.ensure_started().log
+        self.viewer = Viewer(user_id, conversation_id, log, send, new=new, transport=transport)
         self._joined = asyncio.Event()
         self._told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._closed = asyncio.Event()

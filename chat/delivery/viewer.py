@@ -16,6 +16,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from chat import ledger
 from chat.database import in_database
 from chat.delivery import changes, frames
 from chat.delivery.changes import Changes, Running
@@ -24,6 +25,7 @@ from chat.delivery.page import idle_status, waiting_status
 from chat.delivery.window import Window
 from chat.engine.events import CallDelta, ReasoningDelta, RefusalDelta, TextDelta
 from chat.engine.log import Log, Subscription
+from chat.models import Transport
 
 logger = structlog.get_logger()
 
@@ -48,10 +50,17 @@ class Viewer:
     """Follows one conversation for one page, from a cursor."""
 
     def __init__(
-        self, user_id: int, conversation_id: UUID, log: Log, send: Send, *, new: bool = False
+        self,
+        user_id: int,
+        conversation_id: UUID,
+        log: Log,
+        send: Send,
+        *,
+        new: bool = False,
+        transport: Transport = Transport.WEBSOCKET,
     ) -> None:
         self.user_id, self.conversation_id = user_id, conversation_id
-        self._log, self._send = log, send
+        self._log, self._send, self._transport = log, send, transport
         self._new = new  # the page of a conversation whose first message is still to be written
         self.cursor = 0
         self._opening = True  # until the page has been told what is being written
@@ -241,7 +250,7 @@ class Viewer:
 
     async def _record_served(self, generation_id: int, milliseconds: float) -> None:
         with contextlib.suppress(DatabaseError):
-            await in_database(changes.record_served, generation_id, milliseconds)
+            await in_database(ledger.keep_served, generation_id, milliseconds, self._transport)
 
     async def _frame(self, fragments: list[frames.Fragment]) -> None:
         self._frames += 1

@@ -28,7 +28,7 @@ from chat.engine.errors import (
     UnknownParameter,
     Unreachable,
 )
-from chat.engine.events import Delta, TextDelta
+from chat.engine.events import Delta, TextDelta, UsageDelta
 from chat.engine.faults import error_of_status, reported_error
 from chat.engine.request import Dialect, Request
 from chat.engine.wellformed import well_formed
@@ -100,7 +100,11 @@ class Provider:
             await stream.response.aclose()
 
     async def complete(self, request: Request) -> str:
-        """A completion in one piece: its text.
+        """A completion in one piece: its text. Raises as ``completion`` does."""
+        return (await self.completion(request))[0]
+
+    async def completion(self, request: Request) -> tuple[str, UsageDelta | None]:
+        """A completion in one piece: its text, and its tokens where the provider tells.
 
         Raises:
             ProviderError: also when it is no completion.
@@ -117,7 +121,9 @@ class Provider:
             deltas = chunks.feed(answer) + chunks.finish()
             if chunks.error is not None:
                 raise chunks.error
-        return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+        usage = [delta for delta in deltas if isinstance(delta, UsageDelta)]
+        text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+        return text, usage[-1] if usage else None
 
     async def models(self) -> list[str]:
         """The names of the models that the endpoint lists.

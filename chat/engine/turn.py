@@ -31,6 +31,7 @@ from chat.engine.events import (
     ToolCallDelta,
     UsageDelta,
 )
+from chat.engine.pace import Pace
 from chat.engine.reply import Reply
 from chat.engine.request import Dialect, Request
 from chat.engine.tool_calls import Call
@@ -79,6 +80,7 @@ class Turn:
     first_delta_at: float | None = None
     first_text_at: float | None = None
     last_delta_at: float | None = None
+    pace: Pace = field(default_factory=Pace)
     _heard: bool = False  # something of this round
     _tried: int = 0  # requests in this round
     _round_at: int = 0  # where its text begins
@@ -152,8 +154,10 @@ class Turn:
         self._tried += 1
         self.reply.begin()
         self.append([Requested(self.calls)])
+        now = time.monotonic()
+        self.pace.request(now)
         if self.first_delta_at is None:
-            self.requested_at = time.monotonic()
+            self.requested_at = now
         try:
             async with (
                 asyncio.timeout(self.deadlines.first_token_s) as deadline,
@@ -189,6 +193,7 @@ class Turn:
     def _take(self, deltas: list[Delta]) -> None:
         now = time.monotonic()
         shown: list[Event] = []
+        said = 0
         for delta in deltas:
             if self._apart and isinstance(delta, (TextDelta, RefusalDelta)):
                 shown.append(self._begin_paragraph())
@@ -196,10 +201,12 @@ class Turn:
             if isinstance(delta, (UsageDelta, FinishDelta)):
                 continue
             self._heard = True
-            if self.first_text_at is None and isinstance(delta, (TextDelta, RefusalDelta)):
-                self.first_text_at = now
-                if self.first_delta_at is not None and self.reply.reasoning:
-                    shown.append(Thought((now - self.first_delta_at) * 1000))
+            if isinstance(delta, (TextDelta, RefusalDelta)):
+                said += 1
+                if self.first_text_at is None:
+                    self.first_text_at = now
+                    if self.first_delta_at is not None and self.reply.reasoning:
+                        shown.append(Thought((now - self.first_delta_at) * 1000))
             if self.first_delta_at is None:
                 self.first_delta_at = now
             if isinstance(delta, ToolCallDelta):
@@ -208,6 +215,8 @@ class Turn:
                 shown.append(delta)
         if shown:
             self.last_delta_at = now
+            reply = self.reply
+            self.pace.take(now, said, reply.text_chars, reply.characters - reply.text_chars)
             self.append(shown)
 
     def _is_wanted(self, delta: Delta) -> bool:

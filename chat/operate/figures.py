@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Window
 from django.db.models.functions import CumeDist
 
-from chat.models import Generation, Purpose, State, Verdict, VerdictState
+from chat.models import Generation, Purpose, ReviewItem, ReviewState, State, Verdict, VerdictState
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WORKERS_MAX = 10  # each restart makes a new name
@@ -77,6 +77,14 @@ def unreconciled() -> Waiting:
 def pending_verdicts() -> Waiting:
     rows = Verdict.objects.filter(state=VerdictState.PENDING)
     return Waiting(**rows.aggregate(count=Count("pk"), oldest=Min("created_at")))
+
+
+def review() -> dict[str, Waiting]:
+    """What waits for a reviewer, by state."""
+    rows = ReviewItem.objects.exclude(state=ReviewState.CLOSED).values_list("state")
+    found = {state: Waiting(*rest) for state, *rest in rows.annotate(Count("pk"), Min("opened_at"))}
+    waiting = (state.value for state in ReviewState if state is not ReviewState.CLOSED)
+    return {state: found.get(state, Waiting()) for state in waiting}
 
 
 def workers(now: datetime) -> list[Seen]:

@@ -1,4 +1,4 @@
-"""The operator's status page, and the stream by which it tests what lies before Parley."""
+"""The operator's pages: status, with its streaming test, and metrics, with usage as CSV."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
 from chat.delivery.echo import PATH as ECHO_PATH
-from chat.operate import process, stream
+from chat.models import Transport
+from chat.operate import dashboard, measures, process, spending, stream
+from chat.operate.periods import PERIODS, asked
 from chat.operate.tables import tables
 from chat.operate.who import may_see_status
 from chat.views.answers import by_htmx
@@ -63,4 +65,47 @@ def stream_test(request: HttpRequest) -> StreamingHttpResponse:
         stream.pieces(),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
+    )
+
+
+@_for_operators
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """``range``, ``model`` and ``transport`` choose what is shown."""
+    wanted = asked(request.GET, timezone.now())
+    timings, ended = measures.timings(wanted), measures.ended(wanted)
+    charts = dashboard.charts(wanted, timings, ended)
+    models = measures.models(wanted)
+    context = {
+        "asked": wanted,
+        "periods": [(slug, period.name) for slug, period in PERIODS.items()],
+        # One that was chosen and is not there is an answer too: nothing.
+        "models": models if wanted.model in ("", *models) else [wanted.model, *models],
+        "transports": Transport.choices,
+        "timings": timings,
+        "tiles": dashboard.tiles(timings, ended),
+        "charts": charts,
+        "data": [chart.data() for chart in charts if not chart.is_empty],
+        "spendings": [spending.spending(by, wanted, ended) for by in spending.WAYS],
+        "query": request.GET.urlencode(),
+    }
+    return render(request, "operate/metrics.html", context)
+
+
+@_for_operators
+@require_safe
+@never_cache
+def usage_csv(request: HttpRequest) -> HttpResponse:
+    """Usage and cost ``by`` day, user or group."""
+    by = request.GET.get("by", "day")
+    if by not in spending.WAYS:
+        raise Http404
+    wanted = asked(request.GET, timezone.now())
+    text = spending.as_csv(spending.spending(by, wanted, measures.ended(wanted)))
+    name = f"parley-usage-by-{by}-{wanted.now:%Y-%m-%d}.csv"
+    return HttpResponse(
+        text,
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

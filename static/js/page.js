@@ -5,6 +5,7 @@ import { watchCopies } from "./copy.js";
 import { watchCountdowns } from "./countdown.js";
 import { Edits } from "./edit.js";
 import { watchDialog, watchMenus, watchSidebar } from "./overlays.js";
+import { Perceived, reportTo } from "./perceived.js";
 import { Follower } from "./scroll.js";
 import { Connection } from "./socket.js";
 
@@ -22,6 +23,7 @@ new Edits($("conversation"), $("messages"), $("composer").dataset, {
   },
 });
 new Connection($("conversation"), $("status"), $("transport"));
+new Perceived($("conversation"), $("messages"), reportTo($("composer")));
 
 watchDialog($("dialog"));
 watchMenus();

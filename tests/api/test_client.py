@@ -22,6 +22,7 @@ from tests.fake_provider import (
     Status,
     Text,
     Usage,
+    Wait,
     reply,
     tool_call,
 )
@@ -76,6 +77,28 @@ async def test_a_streamed_completion(client: AsyncOpenAI, provider: FakeProvider
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
     assert [c.usage for c in chunks[:-1]] == [None] * (len(chunks) - 1)
+
+
+async def test_of_a_streamed_completion_the_first_chunk_is_timed(
+    caller: Caller, client: AsyncOpenAI, provider: FakeProvider
+) -> None:
+    provider.enqueue(Script(Wait(0.2), Text("Timed at last."), Finish(), Done()))
+    stream = await client.chat.completions.create(model="fake", messages=HELLO, stream=True)
+    async with stream:
+        async for _chunk in stream:
+            pass
+
+    async def timed() -> list[Any]:
+        return caller.rows(
+            "SELECT u.transport, u.ttft_served_ms FROM chat_usage u"
+            " JOIN chat_generation g ON g.id = u.generation_id"
+            " JOIN chat_message m ON m.id = g.message_id"
+            " WHERE m.text = 'Timed at last.' AND u.ttft_served_ms IS NOT NULL"
+        )
+
+    ((transport, served_ms),) = await eventually(timed)
+    assert transport == "api"
+    assert served_ms >= 200
 
 
 async def test_tool_calls_are_the_callers_to_run(

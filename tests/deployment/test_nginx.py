@@ -51,6 +51,14 @@ async def test_behind_another_proxy_with_tls_everything_is_https(nginx: Start) -
     assert upstream.requests[0].headers["x-forwarded-proto"] == "https"
 
 
+async def test_the_metrics_are_not_for_those_who_come_this_way(nginx: Start) -> None:
+    async with Upstream() as upstream:
+        front = nginx([upstream.port])
+        for path in ("/metrics", "//metrics", "/%6detrics", "/x/../metrics", "/metrics?x=1"):
+            assert (await ask_soon(front.url + path)).status == 404
+    assert not upstream.requests
+
+
 async def test_connections_to_the_web_process_are_kept(nginx: Start) -> None:
     async with Upstream() as upstream:
         front = nginx([upstream.port])

@@ -205,10 +205,11 @@ async def test_by_keyboard(operate: Operate) -> None:
     page = await operate(viewport=WIDTHS["wide"])
     focused = "document.activeElement.textContent.trim() || document.activeElement.type"
     passed = []
-    for _ in range(5):
+    for _ in range(7):
         await page.keyboard.press("Tab")
         passed.append(await page.evaluate(focused))
-    assert passed == ["Parley", "Administration", "checkbox", "Refresh now", "Test streaming"]
+    links = ["Parley", "Status", "Metrics", "Administration"]
+    assert passed == [*links, "checkbox", "Refresh now", "Test streaming"]
     await page.keyboard.press("Enter")
     await expect(page.locator("#verdicts .verdict-good")).to_have_count(2)
     # The focus is where it was, also after the figures have been swapped.

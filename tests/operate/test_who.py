@@ -13,7 +13,12 @@ from chat.models import User
 from chat.operate.who import may_see_status
 from tests.conftest import make_user
 
-PAGES = ["/operate/status/", "/operate/status/stream"]
+PAGES = [
+    "/operate/status/",
+    "/operate/status/stream",
+    "/operate/metrics/",
+    "/operate/metrics/usage.csv",
+]
 CAST: dict[str, tuple[dict[str, Any], bool]] = {
     "a member": ({}, False),
     "staff": ({"is_staff": True}, False),
