@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from chat import reconcile
 from chat.models import Generation, Message, User
+from chat.record.access_log import FIRST
 from chat.verification import GRACE, verify
 from tests.talk import talk
 
@@ -28,7 +29,9 @@ def run() -> tuple[str, str]:
 
 def test_an_untouched_record_is_proven(proven: Message) -> None:
     out, err = run()
-    assert out == "1 receipts, 0 findings, 0 replies without a receipt\n"
+    receipts, chain = out.splitlines()
+    assert receipts == "1 receipts, 0 findings, 0 replies without a receipt, 0 redacted"
+    assert chain == f"access log: 0 entries, the last one's hash {FIRST}"
     assert err == ""
 
 

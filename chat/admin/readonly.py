@@ -14,11 +14,12 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from chat.admin.badges import NOTHING
 from chat.admin.links import link, transcript_url
 from chat.admin.search import exact_uuid, people, words
-from chat.admin.units import duration, minute, moment
-from chat.models import Conversation
+from chat.models import AccessKind, Conversation, User
+from chat.record import access_log
+from chat.review.badges import NOTHING
+from chat.review.units import duration, minute, moment
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -143,12 +144,24 @@ class ReadOnlyAdmin(Base):
     ) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
+        self._note(request, None, {"list": str(self.opts.model_name)})
         return super().changelist_view(request, extra_context)
+
+    def _note(
+        self, request: HttpRequest, conversation: Conversation | None, detail: dict[str, Any]
+    ) -> None:
+        """Who reads here is on record, too. What he searched for is not: it may be what is read."""
+        if not self.has_view_permission(request):
+            return  # he is about to be told so
+        assert isinstance(request.user, User)
+        access_log.note(request.user, AccessKind.ADMIN, conversation=conversation, detail=detail)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         conversation, message_id = self.whereabouts(context["original"])
+        record = {str(self.opts.model_name): str(context["original"].pk)}
+        self._note(request, conversation, record)
         context["transcript_url"] = transcript_url(conversation.pk, message_id)
         return super().render_change_form(request, context, *args, **kwargs)
 

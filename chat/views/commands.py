@@ -16,6 +16,7 @@ from chat import access, actions, services, tickets
 from chat.actions import Rejected
 from chat.forms import RenameForm, SendForm, SettingsForm
 from chat.models import Conversation
+from chat.record import policy
 from chat.views import picker
 from chat.views.answers import by_htmx, closed_dialog, declined, dialog, done, said
 from chat.views.people import signed_in
@@ -81,7 +82,8 @@ def delete(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         if str(conversation_id) in request.headers.get("HX-Current-URL", ""):
             response["HX-Redirect"] = "/"
         return response
-    return dialog(request, "chat/_dialog_delete.html", conversation)
+    what = policy.of_deletion()
+    return dialog(request, "chat/_dialog_delete.html", conversation, policy=what)
 
 
 @require_http_methods(["GET", "POST"])

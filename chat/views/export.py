@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -14,9 +13,10 @@ from django.views.decorators.http import require_safe
 
 from chat import access
 from chat.delivery import structured
-from chat.delivery.page import calls_of, notice
-from chat.models import Conversation, Generation, Message, Role, SchemaVerdict, State
+from chat.delivery.page import notice
+from chat.models import Conversation, Message, Role, SchemaVerdict, State
 from chat.models.conversation import WITH
+from chat.record.document import document
 from chat.tree import Tree
 from chat.views.people import signed_in
 
@@ -25,7 +25,7 @@ from chat.views.people import signed_in
 @login_required
 def as_json(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = access.conversation_to_read(signed_in(request).pk, conversation_id)
-    body = json.dumps(document(conversation), ensure_ascii=False, indent=2)
+    body = json.dumps(document(conversation, notice), ensure_ascii=False, indent=2)
     return _download(body, "application/json", f"{conversation_id}.json")
 
 
@@ -100,17 +100,6 @@ def _time(message: Message) -> str:
     return f"{message.created_at:%Y-%m-%d %H:%M} UTC"
 
 
-def document(conversation: Conversation) -> dict[str, Any]:
-    """The export as plain data; the fields are part of the contract in docs/."""
-    return {
-        "id": str(conversation.pk),
-        "title": conversation.title,
-        "created": conversation.created_at.isoformat(),
-        "head": conversation.head_id,
-        "messages": [_entry(message) for message in _messages(conversation)],
-    }
-
-
 def _messages(conversation: Conversation) -> list[Message]:
     rows = conversation.messages.select_related(*WITH)
     return list(rows.order_by("pk"))
@@ -121,80 +110,10 @@ def _shown(message: Message) -> str:
     return "" if message.withheld_at else message.text
 
 
-def _entry(message: Message) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "id": message.pk,
-        "parent": message.parent_id,
-        "role": message.role,
-        "text": _shown(message),
-        "reasoning": "" if message.withheld_at else message.reasoning,
-        "tool_calls": _calls(message),
-        "withheld": message.withheld_at is not None,
-        "created": message.created_at.isoformat(),
-    }
-    generation = getattr(message, "generation", None)
-    if generation is None:
-        return entry | {"state": "complete"}
-    receipt = getattr(generation, "receipt", None)
-    kind = generation.error_kind
-    return entry | {
-        "state": generation.state,
-        "finish_reason": generation.finish_reason or None,
-        "stop_reason": generation.stop_reason or None,
-        "error": {"kind": kind, "message": notice(generation)} if kind else None,
-        "model": generation.model,
-        "usage": {
-            "prompt_tokens": generation.prompt_tokens,
-            "completion_tokens": generation.completion_tokens,
-            "reasoning_tokens": generation.reasoning_tokens,
-            "estimated": generation.tokens_estimated,
-        },
-        "ttft": {
-            "provider_ms": generation.ttft_provider_ms,
-            "served_ms": generation.ttft_served_ms,
-        },
-        "assistant": _assistant(generation),
-        "verdict": receipt.verdict if receipt else None,
-        "schema_verdict": (receipt.schema_verdict or None) if receipt else None,
-        "schema_errors": receipt.schema_errors if receipt and not message.withheld_at else [],
-        "sha256": receipt.sha256 if receipt else None,
-    }
-
-
 def _answer_in(message: Message) -> str:
     """The answer: what the reply says after its last tool call."""
     offsets = message.tool_calls.values_list("offset", flat=True)
     return message.text[max(offsets, default=0) :]
-
-
-def _assistant(generation: Generation) -> dict[str, Any] | None:
-    version = generation.assistant
-    if version is None:
-        return None
-    return {
-        "name": version.name,
-        "version": version.number,
-        "instructions": version.instructions,
-    }
-
-
-def _calls(message: Message) -> list[dict[str, Any]]:
-    if message.role != Role.ASSISTANT or message.withheld_at:
-        return []
-    return [
-        {
-            "id": call.call_id,
-            "name": call.name,
-            "arguments": call.arguments,
-            "parsed": call.parsed,
-            "result": call.result,
-            "state": call.state,
-            "decision": call.decision or None,
-            "duration_ms": call.duration_ms,
-            "offset": call.offset,
-        }
-        for call in calls_of(message)
-    ]
 
 
 def _download(body: str, content_type: str, name: str) -> HttpResponse:

@@ -19,6 +19,7 @@ class RedisServer(Process):
             "dir": str(home),
             "appendonly": "yes",
             "save": "",
+            "rdbcompression": "no",  # what is in its file can be looked for
         }
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         super().__init__([need("redis-server"), *words], home / "redis.log")

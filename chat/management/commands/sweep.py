@@ -17,7 +17,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         swept = asyncio.run(_sweep())
         self.stdout.write(
-            f"{swept.orphans} orphaned, {swept.reconciled} reconciled, {swept.moderated} moderated"
+            f"{swept.orphans} orphaned, {swept.reconciled} reconciled,"
+            f" {swept.moderated} moderated, {swept.purged} purged"
         )
 
 

@@ -1,0 +1,167 @@
+"""Purging: a conversation leaves every place where it is, and a tombstone stays.
+
+Above all stands a legal hold. What is still being written, or was until a moment ago, waits: the
+log of a reply outlives it by a minute. So does what moderation has not finished with, for deleting
+must not evade it; a deletion by the owner waits for the reviewers too, retention does not.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from chat.access import locked
+from chat.models import (
+    AccessKind,
+    Conversation,
+    Generation,
+    LegalHold,
+    Message,
+    Purpose,
+    Receipt,
+    ReviewItem,
+    ReviewState,
+    Tombstone,
+    User,
+    Verdict,
+    VerdictState,
+)
+from chat.models.generation import ACTIVE
+from chat.record import access_log, holds
+from chat.search import index
+
+logger = structlog.get_logger()
+
+BATCH = 50
+# Events stay in Redis for a minute after a reply's end, see chat.engine.redis_streams.
+LOG_KEPT = timedelta(minutes=2)
+
+DELETED = "deleted"  # the reasons on a tombstone
+RETENTION = "retention"
+REQUESTED = "requested"
+
+_unclean = False  # readers were in the way of the last clean-up
+
+
+def due(now: datetime) -> list[tuple[Conversation, str]]:
+    """Which conversations are to be purged, each with the reason; at most a batch of them."""
+    found: dict[str, QuerySet[Conversation]] = {}
+    if (days := deletion_days()) is not None:
+        deleted = Conversation.objects.filter(deleted_at__lte=now - timedelta(days=days))
+        waiting = ReviewItem.objects.filter(message__conversation=OuterRef("pk"))
+        found[DELETED] = deleted.exclude(Exists(waiting.exclude(state=ReviewState.CLOSED)))
+    if settings.RETENTION_DAYS is not None:
+        old = now - timedelta(days=settings.RETENTION_DAYS)
+        found[RETENTION] = Conversation.objects.filter(active_at__lte=old)
+    chosen: dict[object, tuple[Conversation, str]] = {}
+    for reason, rows in found.items():
+        for conversation in holds.free(settled(rows, now)).order_by("active_at")[:BATCH]:
+            chosen.setdefault(conversation.pk, (conversation, reason))
+    return list(chosen.values())[:BATCH]
+
+
+def deletion_days() -> int | None:
+    """Days from an owner's deletion to the purge; None: never."""
+    if settings.DELETE_POLICY == "retain":
+        return None
+    return 0 if settings.DELETE_POLICY == "purge" else int(settings.DELETE_POLICY)
+
+
+def settled(rows: QuerySet[Conversation], now: datetime) -> QuerySet[Conversation]:
+    """Those of the conversations in which nothing is written, judged or followed any more."""
+    mine = Generation.objects.filter(conversation=OuterRef("pk"))
+    busy = mine.filter(
+        Q(state__in=ACTIVE) | Q(reconciled_at=None) | Q(finished_at__gt=now - LOG_KEPT)
+    )
+    pending = Verdict.objects.filter(
+        message__conversation=OuterRef("pk"), state=VerdictState.PENDING
+    )
+    return rows.exclude(Exists(busy)).exclude(Exists(pending))
+
+
+def purge_due() -> int:
+    """Purge what is due, and clean up behind it; returns how many conversations that were."""
+    global _unclean
+    purged = 0
+    for conversation, reason in due(timezone.now()):
+        purged += purge(conversation, reason) is not None
+    if purged or _unclean:
+        _unclean = not scrub()
+    return purged
+
+
+def purge(conversation: Conversation, reason: str, by: User | None = None) -> Tombstone | None:
+    """Take a conversation out of the database; None when it is held, busy, or gone already.
+
+    The caller ends with ``scrub``.
+    """
+    with transaction.atomic():
+        rows = Conversation.objects.filter(pk=conversation.pk)
+        found = holds.free(settled(rows, timezone.now())).first()
+        if found is None:
+            return None
+        locked(found)
+        if holds.is_held(found):
+            return None  # since a moment ago
+        tombstone = _tombstone(found, reason, by)
+        access_log.note(
+            by,
+            AccessKind.PURGE,
+            conversation=found,
+            purpose=reason,
+            detail={"messages": tombstone.messages, "sha256": tombstone.sha256},
+        )
+        # Messages protect those that they answer; together they may go.
+        rows.update(head=None)
+        Message.objects.filter(conversation=found).update(parent=None)
+        LegalHold.objects.filter(conversation=found).delete()  # released; the access log has them
+        found.delete()
+    logger.info("purged", conversation=str(conversation.pk), reason=reason)
+    return tombstone
+
+
+def _tombstone(conversation: Conversation, reason: str, by: User | None) -> Tombstone:
+    receipts = Receipt.objects.filter(generation__conversation=conversation)
+    hashes = receipts.order_by("generation").values_list("sha256", flat=True)
+    replies = conversation.generations.filter(purpose=Purpose.REPLY)
+    return Tombstone.objects.create(
+        conversation_id=conversation.pk,
+        owner_id=conversation.owner_id,
+        messages=conversation.messages.count(),
+        replies=replies.count(),
+        sha256=hashlib.sha256("\n".join(hashes).encode()).hexdigest(),
+        created_at=conversation.created_at,
+        active_at=conversation.active_at,
+        deleted_at=conversation.deleted_at,
+        reason=reason,
+        purged_by=by,
+    )
+
+
+def scrub() -> bool:
+    """Let the database itself forget: what is deleted may still stand in its files.
+
+    SQLite overwrites what is deleted (``secure_delete`` in the settings); its search index and its
+    write-ahead log need a word of their own. PostgreSQL's dead rows go with VACUUM. False when
+    others were in the way, or a transaction is open: then the next call does it.
+    """
+    if connection.in_atomic_block:
+        return False
+    try:
+        index.forget()
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                tables = connection.introspection.table_names(cursor)
+                ours = [connection.ops.quote_name(t) for t in tables if t.startswith("chat_")]
+                cursor.execute(f"VACUUM {', '.join(ours)}")
+                return True
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (is_busy, *_) = cursor.fetchone()
+    except OperationalError as error:
+        logger.warning("scrub_failed", error=type(error).__name__)
+        return False
+    return not is_busy
