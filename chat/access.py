@@ -69,6 +69,26 @@ def generation_to_stop(conversation: Conversation) -> Generation | None:
     return conversation.generations.active().filter(purpose="reply").first()
 
 
+def generation_to_time(user_id: int, conversation_id: UUID, message_id: int) -> Generation:
+    """The generation of a reply in a conversation of this user's, to say how long it took.
+
+    Raises:
+        Http404: there is none, or it is not his.
+    """
+    # By its key: a number that no column can hold is found nowhere, and is no error.
+    message = Message.objects.filter(pk=message_id, conversation=conversation_id)
+    found = Generation.objects.filter(
+        message__in=message,
+        conversation__owner=user_id,
+        conversation__owner__is_active=True,
+        conversation__deleted_at=None,
+    )
+    generation = found.only("created_at").first()
+    if generation is None:
+        raise Http404
+    return generation
+
+
 def message_to_read(conversation: Conversation, message_id: int) -> Message:
     """A message of a conversation that the caller may read."""
     try:
@@ -83,6 +103,12 @@ def message_to_write(conversation: Conversation, message_id: int) -> Message:
         return conversation.messages.select_related("generation").get(pk=message_id)
     except Message.DoesNotExist:
         raise Http404 from None
+
+
+def is_removed(message: Message) -> bool:
+    """Did a reviewer remove it? Then its own author reads it no more."""
+    item = getattr(message, "review", None)
+    return message.withheld_at is not None and item is not None and item.outcome == "uphold"
 
 
 def assistants_to_use(user_id: int) -> QuerySet[Assistant]:

@@ -41,14 +41,17 @@ def path(message: Message, command: str) -> str:
 # Which buttons there are
 
 
+OPINIONS = ("Good reply", "Bad reply", "Report")
+
+
 @pytest.mark.parametrize(
     ("state", "finish", "text", "expected"),
     [
-        (State.COMPLETE, "stop", "Hi.", ["Copy", "Regenerate"]),
-        (State.COMPLETE, "length", "Hi", ["Copy", "Regenerate", "Continue"]),
-        (State.STOPPED, "", "Hi", ["Copy", "Regenerate", "Continue"]),
+        (State.COMPLETE, "stop", "Hi.", ["Copy", "Regenerate", *OPINIONS]),
+        (State.COMPLETE, "length", "Hi", ["Copy", "Regenerate", *OPINIONS, "Continue"]),
+        (State.STOPPED, "", "Hi", ["Copy", "Regenerate", *OPINIONS, "Continue"]),
         (State.STOPPED, "", "", ["Regenerate"]),
-        (State.INTERRUPTED, "", "Hi", ["Copy", "Regenerate", "Continue"]),
+        (State.INTERRUPTED, "", "Hi", ["Copy", "Regenerate", *OPINIONS, "Continue"]),
         (State.FAILED, "", "", ["Try again"]),
     ],
 )

@@ -7,7 +7,9 @@
     generations.py  how each reply came about
     proofs.py       verdicts and receipts
     transcript.py   the page that shows a conversation; tree.py is its order, facts.py its terms
-    assistants.py   assistants with all their versions
+    custody.py      the access log, legal holds, tombstones
+assistants.py   assistants with all their versions
+    moderation.py   policy and rules of moderation; trying.py tries them out
     people.py       users
     api_keys.py     keys for the API
     tool_servers.py servers of tools, and what they have
@@ -22,7 +24,9 @@ from django.utils.translation import gettext_lazy as _
 from chat.accounts.admin_invitations import InvitationAdmin
 from chat.admin.api_keys import ApiKeyAdmin
 from chat.admin.assistants import AssistantAdmin
+from chat.admin.custody import AccessEntryAdmin, LegalHoldAdmin, TombstoneAdmin
 from chat.admin.generations import GenerationAdmin
+from chat.admin.moderation import ModerationRuleAdmin, PolicyRuleAdmin
 from chat.admin.people import UserAdmin
 from chat.admin.proofs import ReceiptAdmin, VerdictAdmin
 from chat.admin.tool_servers import ToolServerAdmin
@@ -30,13 +34,18 @@ from chat.admin.transcripts import ConversationAdmin, MessageAdmin
 from chat.models import Invitation
 
 __all__ = [
+    "AccessEntryAdmin",
     "ApiKeyAdmin",
     "AssistantAdmin",
     "ConversationAdmin",
     "GenerationAdmin",
     "InvitationAdmin",
+    "LegalHoldAdmin",
     "MessageAdmin",
+    "ModerationRuleAdmin",
+    "PolicyRuleAdmin",
     "ReceiptAdmin",
+    "TombstoneAdmin",
     "ToolServerAdmin",
     "UserAdmin",
     "VerdictAdmin",

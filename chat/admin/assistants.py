@@ -10,12 +10,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from chat.admin import badges
 from chat.admin.links import link
 from chat.admin.readonly import exactly, when
 from chat.admin.search import exact_id, people, words
 from chat.forms_schema import written
 from chat.models import Assistant, AssistantVersion
+from chat.review import badges
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Assistant]

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from chat.admin import badges, facts, search
+from chat.admin import search
 from chat.admin.filters import (
     ERROR_KINDS,
     CameFilter,
@@ -23,8 +23,9 @@ from chat.admin.filters import (
 )
 from chat.admin.links import link
 from chat.admin.readonly import ReadOnlyAdmin, exactly, lasting, when
-from chat.admin.units import count, duration, plain, rate
 from chat.models import Conversation, Generation
+from chat.review import badges, facts
+from chat.review.units import count, duration, plain, rate
 
 CREATED = when("created_at", _("created"))
 MOMENTS = (

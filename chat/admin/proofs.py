@@ -6,8 +6,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from chat.admin import badges, search
-from chat.admin.facts import proof
+from chat.admin import search
 from chat.admin.filters import (
     BackendFilter,
     DateFilter,
@@ -19,9 +18,12 @@ from chat.admin.filters import (
 )
 from chat.admin.links import link
 from chat.admin.readonly import ReadOnlyAdmin, exactly, lasting, when
-from chat.admin.scores import scores, scores_html
-from chat.admin.units import count
+from chat.admin.scores import scores_html
 from chat.models import Conversation, Receipt, Verdict
+from chat.review import badges
+from chat.review.facts import proof
+from chat.review.scores import scores
+from chat.review.units import count
 
 DECIDED = when("decided_at", _("decided"))
 MOMENTS = (
@@ -199,4 +201,4 @@ class ReceiptAdmin(ReadOnlyAdmin):
     @admin.display(description=_("stored text"))
     def stored_text(self, obj: Receipt) -> str:
         message = obj.generation.message
-        return badges.badges([proof(obj, message.text)] if message else [])
+        return badges.badges([proof(obj, message)] if message else [])

@@ -1,19 +1,9 @@
-"""A verdict's categories with their scores, the highest first."""
-
-from typing import Any
+"""A verdict's scores as a table."""
 
 from django.template.loader import render_to_string
 
 from chat.models import Verdict
-
-
-def scores(verdict: Verdict) -> list[tuple[str, float]]:
-    """Only what has a number: the categories come from a service outside."""
-    given: Any = verdict.categories
-    if not isinstance(given, dict):
-        return []
-    numbers = [(str(k), float(v)) for k, v in given.items() if isinstance(v, int | float)]
-    return sorted(numbers, key=lambda score: -score[1])
+from chat.review.scores import scores
 
 
 def scores_html(verdict: Verdict) -> str:

@@ -9,8 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from chat.admin import badges, search
-from chat.admin.badges import Badge
+from chat.admin import search
 from chat.admin.filters import (
     CameFilter,
     DateFilter,
@@ -26,9 +25,11 @@ from chat.admin.filters import (
 )
 from chat.admin.links import link, links
 from chat.admin.readonly import ReadOnlyAdmin, exactly, when
-from chat.admin.transcript import transcript
-from chat.admin.units import plain
 from chat.models import Conversation, Generation, Message, Receipt, State, VerdictState
+from chat.review import badges
+from chat.review.badges import Badge
+from chat.review.transcript import transcript
+from chat.review.units import plain
 
 EXCERPT_CHARS = 120
 LAST_ACTIVE = when("active_at", _("last active"))

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from chat import access, branches, services
+from chat.access import is_removed
 from chat.actions import Rejected
 from chat.forms import EditForm
 from chat.models import Message, Role
@@ -28,7 +29,7 @@ def edit(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpRe
     user = signed_in(request)
     conversation = access.conversation_to_write(user.pk, conversation_id)
     message = access.message_to_write(conversation, message_id)
-    if message.role != Role.USER:
+    if message.role != Role.USER or is_removed(message):
         raise Http404
     if request.method != "POST":
         context = {"message": message, "typed": message.text, "key": uuid.uuid4().hex}

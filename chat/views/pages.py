@@ -14,7 +14,9 @@ from django.views.decorators.http import require_safe
 
 from chat import access, tickets
 from chat.delivery.page import conversations_of, list_html, message_html, status_of
-from chat.models import Conversation
+from chat.models import Conversation, User
+from chat.review.listing import to_decide
+from chat.review.who import may_review
 from chat.views import picker
 from chat.views.people import signed_in
 
@@ -59,6 +61,12 @@ def page_context(
         "empty": not branch,
         "status": mark_safe(status_of(branch).content),  # noqa: S308
         "conversations_html": list_html(conversations_of(signed_in(request).pk), conversation.pk),
+        "to_review": _to_review(signed_in(request)),
         **picker.context(conversation, new=bool(ticket)),
         **more,
     }
+
+
+def _to_review(user: User) -> int | None:
+    """How many messages wait for a decision; None for those who are no reviewers."""
+    return to_decide() if may_review(user) else None

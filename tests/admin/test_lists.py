@@ -202,7 +202,7 @@ def test_a_list_takes_the_same_number_of_queries_however_long_it_is(
         conversation = make_conversation(owner, f"Chat {number}")
         reply(say(conversation, "Well?"), "Yes.", verdict="flagged", scores={"hate": 0.9})
     assert queries() == short
-    assert short <= 10
+    assert short <= 14  # four of them for the entry in the access log
 
 
 def test_a_list_of_long_texts_reads_only_their_beginnings(root: Client, ada: User) -> None:

@@ -258,4 +258,4 @@ def test_the_page_takes_the_same_number_of_queries_however_long_it_is(
         message = reply(say(story.conversation, "More?", message), f"More {number}.")
         reply(message.parent, "Or else.")
     assert queries() == short
-    assert short <= 10
+    assert short <= 18  # four of them for the entry in the access log

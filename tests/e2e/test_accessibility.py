@@ -62,7 +62,9 @@ async def test_a_page_that_is_not_there(server: Server, visit: Visit, watch: Wat
     await is_clean(page)
 
 
-@pytest.mark.parametrize("path", ["/accounts/password/change/", "/accounts/logout/"])
+@pytest.mark.parametrize(
+    "path", ["/accounts/password/change/", "/accounts/logout/", "/accounts/data/"]
+)
 async def test_pages_of_ones_account(chat: Chat, path: str) -> None:
     await chat.page.goto(path)
     await expect(chat.page.get_by_role("main").get_by_role("button").first).to_be_visible()

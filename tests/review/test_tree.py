@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.admin.tree import places
+from chat.review.tree import places
 
 Parents = dict[int, int | None]
 

@@ -1,4 +1,7 @@
-"""A conversation as its admin page shows it: every message of every branch, with its record."""
+"""A conversation as reviewers read it: every message of every branch, with its record.
+
+The administration shows the same, less what only concerns review.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,26 +13,45 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from chat.admin import badges
-from chat.admin.badges import Badge, badge_of
-from chat.admin.facts import (
-    Fact,
-    generation_facts,
-    headline,
-    matches,
-    proof,
-    receipt_facts,
-)
-from chat.admin.scores import scores
-from chat.admin.tree import Place, places
-from chat.admin.units import moment
 from chat.delivery.body import stored_html
 from chat.delivery.live import thought_text
 from chat.delivery.page import calls_of
-from chat.models import Conversation, Generation, Message, Purpose, Role, State, VerdictState
+from chat.models import (
+    Conversation,
+    Generation,
+    Message,
+    Purpose,
+    ReviewDecision,
+    ReviewItem,
+    Role,
+    State,
+    Timeline,
+    VerdictState,
+)
 from chat.models.conversation import WITH
+from chat.review import badges
+from chat.review.badges import Badge, badge_of
+from chat.review.facts import (
+    Fact,
+    generation_facts,
+    headline,
+    proof,
+    receipt_facts,
+)
+from chat.review.passages import Mark, marks, source
+from chat.review.scores import scores
+from chat.review.tree import Place, places
+from chat.review.units import moment
 
 PER_PAGE = 100  # messages; rendering a long reply takes some 10 ms
+BESIDE = (
+    "verdicts",
+    "redactions",
+    "tool_calls",
+    "reports__user",
+    "feedback",
+    "review__decisions__reviewer",
+)
 NOTABLE = 30  # links to what a reader may want to see first
 
 
@@ -51,6 +73,20 @@ class Entry:
     proof: Badge | None = None
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     alarming: bool = False
+    source: SafeString | str = ""  # the text with marked passages and tombstones
+    passages: list[Mark] = field(default_factory=list)
+    item: ReviewItem | None = None
+    decisions: list[ReviewDecision] = field(default_factory=list)
+    has_timeline: bool = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Has it ended, so that it can be decided on?"""
+        return self.generation is None or bool(self.generation.reconciled_at)
+
+    @property
+    def last_decision(self) -> ReviewDecision | None:
+        return self.decisions[-1] if self.decisions else None
 
 
 @dataclass(slots=True)
@@ -64,21 +100,32 @@ class Transcript:
     titles: list[tuple[Generation, Badge, list[Fact]]]
 
 
-def transcript(conversation: Conversation, wanted: Mapping[str, str]) -> Transcript:
-    """The page of the transcript that ``page`` or ``at`` (a message's id) asks for."""
+def transcript(
+    conversation: Conversation, wanted: Mapping[str, str], *, owner_name: str = ""
+) -> Transcript:
+    """The page of the transcript that ``page`` or ``at`` (a message's id) asks for.
+
+    ``owner_name`` stands for the owner's own where that is hidden.
+    """
+    name = owner_name or conversation.owner.get_username()
     rows = {row["pk"]: row for row in _outline(conversation)}
     order = places({pk: row["parent"] for pk, row in rows.items()}, conversation.head_id)
     paginator = Paginator(order, PER_PAGE)
     page = paginator.get_page(_page_of(order, wanted))
     messages = (
         Message.objects.select_related(*WITH)
-        .prefetch_related("verdicts")
+        .select_related("review__assignee")
+        .prefetch_related(*BESIDE)
         .in_bulk([place.id for place in page])
     )
-    entries = [
-        _entry(messages[place.id], place, conversation) for place in page if place.id in messages
-    ]
+    entries = [_entry(messages[place.id], place, name) for place in page if place.id in messages]
+    replayed = set(
+        Timeline.objects.filter(generation__message__in=messages)
+        .exclude(points=[])
+        .values_list("generation__message", flat=True)
+    )
     for entry in entries:
+        entry.has_timeline = entry.message.pk in replayed
         cut = entry.place.parent
         if cut and entry.message.role == rows[cut]["role"] == Role.ASSISTANT:
             entry.marks.append(badges.continues(cut))
@@ -150,10 +197,10 @@ def _facts(conversation: Conversation, messages: int) -> list[Fact]:
     return [Fact(term, str(value)) for term, value in given.items() if value not in (None, "")]
 
 
-def _entry(message: Message, place: Place, conversation: Conversation) -> Entry:
+def _entry(message: Message, place: Place, owner_name: str) -> Entry:
     generation = getattr(message, "generation", None)
     speaker, kind = {
-        Role.USER: (conversation.owner.get_username(), _("User")),
+        Role.USER: (owner_name, _("User")),
         Role.SYSTEM: (_("Instructions"), _("System")),
         Role.TOOL: (_("Tool"), _("Tool")),
     }.get(Role(message.role), (settings.ASSISTANT_NAME, _("Assistant")))
@@ -164,6 +211,11 @@ def _entry(message: Message, place: Place, conversation: Conversation) -> Entry:
         {"verdict": verdict, "badge": badge_of(verdict.state), "scores": scores(verdict)}
         for verdict in sorted(message.verdicts.all(), key=lambda verdict: verdict.backend)
     ]
+    entry.passages = marks(message.verdicts.all(), len(message.text))
+    entry.source = source(message.text, entry.passages, message.redactions.all())
+    entry.item = getattr(message, "review", None)
+    if entry.item is not None:
+        entry.decisions = list(entry.item.decisions.all())
     if message.role == Role.ASSISTANT:
         # As on the page: a reply is rendered, what a person or a tool said is shown as it is.
         entry.html = mark_safe(_body(message, generation))  # noqa: S308
@@ -189,11 +241,9 @@ def _describe(entry: Entry, generation: Generation) -> None:
     receipt = getattr(generation, "receipt", None)
     if receipt is not None:
         entry.receipt_facts = receipt_facts(receipt)
-        entry.proof = proof(receipt, message.text)
+        entry.proof = proof(receipt, message)
         entry.marks += [badges.moderation_badge(receipt), entry.proof]
-        entry.alarming = receipt.verdict == VerdictState.FLAGGED or not matches(
-            receipt, message.text
-        )
+        entry.alarming = receipt.verdict == VerdictState.FLAGGED or entry.proof is badges.DIFFERS
     elif not generation.is_active:
         entry.marks.append(badges.UNRECONCILED)
     entry.alarming = entry.alarming or generation.state == State.FAILED

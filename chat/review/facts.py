@@ -7,9 +7,9 @@ from typing import NamedTuple
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from chat.admin.badges import DIFFERS, LABELS, MATCHES, Badge
-from chat.admin.units import count, duration, moment, rate
-from chat.models import Generation, Receipt
+from chat.models import Generation, Message, Receipt
+from chat.review.badges import DIFFERS, LABELS, MATCHES, REDACTED, Badge
+from chat.review.units import count, duration, moment, rate
 
 LONG_CODE = 36  # characters, more than a UUID, that take a line of their own
 
@@ -24,14 +24,13 @@ class Fact(NamedTuple):
         return self.code and len(str(self.value)) > LONG_CODE
 
 
-def matches(receipt: Receipt, text: str) -> bool:
-    """Is this the text that the receipt was written for?"""
-    return hashlib.sha256(text.encode()).hexdigest() == receipt.sha256
-
-
-def proof(receipt: Receipt, text: str) -> Badge:
-    """The receipt, held against the text as it is stored now."""
-    return MATCHES if matches(receipt, text) else DIFFERS
+def proof(receipt: Receipt, message: Message) -> Badge:
+    """The receipt, or what the last redaction left, held against the text as it is stored now."""
+    redactions = list(message.redactions.all())
+    expected = redactions[-1].sha256_after if redactions else receipt.sha256
+    if hashlib.sha256(message.text.encode()).hexdigest() != expected:
+        return DIFFERS
+    return REDACTED if redactions else MATCHES
 
 
 def headline(generation: Generation) -> list[Fact]:

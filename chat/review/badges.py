@@ -18,6 +18,7 @@ TONES = {
     VerdictState.PENDING: "warn",
     VerdictState.FLAGGED: "bad",
     VerdictState.ERROR: "bad",
+    VerdictState.OVERRIDDEN: "plain",
 }
 LABELS = {**dict(State.choices), **dict(VerdictState.choices)}
 NOTHING = "–"
@@ -33,6 +34,7 @@ DELETED = Badge("warn", _("Deleted"))
 SUPERSEDED = Badge("plain", _("Not on the current branch"))
 MATCHES = Badge("good", _("SHA-256 matches"))
 DIFFERS = Badge("bad", _("SHA-256 DOES NOT MATCH"))
+REDACTED = Badge("warn", _("Redacted; the rest matches"))
 UNRECONCILED = Badge("warn", _("Not reconciled yet"))
 FLAGGED = Badge("bad", LABELS[VerdictState.FLAGGED])
 FAILED = Badge("bad", LABELS[State.FAILED])

@@ -1,0 +1,258 @@
+"""What reviewers decide on a message. One transaction each; the row of the conversation is locked.
+
+    dismiss   the flags are overridden, and what was withheld is shown again
+    uphold    the message is taken off every page for good
+    redact    passages are taken out of it (see redaction.py), and the rest is shown
+    escalate  it waits for somebody else
+
+Where ``REVIEW_TWO_PERSON`` names the kind, the first decision is a proposal, and takes effect when
+another reviewer has confirmed it. Who decides says which decision he has seen last: of two at the
+same time one wins, and the other is told.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from chat import doorbell
+from chat.models import (
+    AccessKind,
+    DecisionKind,
+    Message,
+    Receipt,
+    ReviewDecision,
+    ReviewItem,
+    ReviewState,
+    User,
+    VerdictState,
+)
+from chat.record import access_log
+from chat.review import redaction
+from chat.review.redaction import Passage
+
+NEEDS_NOTE = (DecisionKind.UPHOLD, DecisionKind.REDACT, DecisionKind.ESCALATE)
+
+
+class Refused(Exception):
+    """Nothing was decided, for a reason that the reviewer can read."""
+
+
+def decide(
+    reviewer: User,
+    message_id: int,
+    kind: DecisionKind,
+    note: str = "",
+    *,
+    passages: Sequence[Passage] = (),
+    seen: int = 0,
+) -> ReviewDecision:
+    """Decide, or propose where two have to agree. ``seen`` is the last decision's id, 0 for none.
+
+    Raises:
+        Refused: somebody else was first, the reply is still being written, a note is missing, …
+    """
+    with transaction.atomic():
+        message, revision = _locked(message_id)
+        item = _item(message)
+        _refuse_if_news(item, seen)
+        if item.state == ReviewState.PROPOSED:
+            raise Refused(_("This waits for a second reviewer. Confirm or decline the proposal."))
+        if kind in NEEDS_NOTE and not note.strip():
+            raise Refused(_("Say why: this decision needs a note."))
+        if kind == DecisionKind.REDACT:
+            passages = _passages(message, passages)
+            note = redaction.blank(note, redaction.patterns(message.text, passages))
+        decision = ReviewDecision.objects.create(
+            item=item,
+            reviewer=reviewer,
+            kind=kind,
+            note=note.strip(),
+            passages=[list(passage) for passage in passages],
+        )
+        if kind in settings.REVIEW_TWO_PERSON:
+            _move(item, ReviewState.PROPOSED)
+        else:
+            _take_effect(item, message, decision, revision)
+        _record(reviewer, message, decision)
+    return decision
+
+
+def confirm(reviewer: User, message_id: int, note: str = "", *, seen: int = 0) -> ReviewDecision:
+    """Agree with what another reviewer has proposed: now it takes effect.
+
+    Raises:
+        Refused: nothing waits, or it is the reviewer's own proposal.
+    """
+    with transaction.atomic():
+        message, revision = _locked(message_id)
+        item = _item(message)
+        proposed = _proposed(item, reviewer, seen)
+        decision = _answer(item, proposed, reviewer, note, agrees=True)
+        _take_effect(item, message, proposed, revision)
+        _record(reviewer, message, decision)
+    return decision
+
+
+def decline(reviewer: User, message_id: int, note: str = "", *, seen: int = 0) -> ReviewDecision:
+    """Disagree: the message waits again. The answer confirms nothing: it takes no effect.
+
+    Raises:
+        Refused: as for ``confirm``, or a note is missing.
+    """
+    with transaction.atomic():
+        message, _revision = _locked(message_id)
+        item = _item(message)
+        proposed = _proposed(item, reviewer, seen)
+        if not note.strip():
+            raise Refused(_("Say why: this decision needs a note."))
+        decision = _answer(item, proposed, reviewer, note, agrees=False)
+        _move(item, ReviewState.OPEN)
+        _record(reviewer, message, decision)
+    return decision
+
+
+def _locked(message_id: int) -> tuple[Message, int]:
+    """The message as it is when it is our turn, and the conversation's next revision."""
+    message = Message.objects.select_related("conversation__owner").get(pk=message_id)
+    revision = message.conversation.bump()
+    message.refresh_from_db(fields=["text", "reasoning", "withheld_at"])
+    message.conversation.refresh_from_db(fields=["title"])
+    generation = getattr(message, "generation", None)
+    if generation is not None and (generation.is_active or not generation.reconciled_at):
+        raise Refused(_("This reply is still being written. Decide when it has ended."))
+    return message, revision
+
+
+def _item(message: Message) -> ReviewItem:
+    """Reviewers decide on what nobody has put into the queue, too."""
+    item, _made = ReviewItem.objects.get_or_create(message=message)
+    return item
+
+
+def _refuse_if_news(item: ReviewItem, seen: int) -> None:
+    last = item.decisions.select_related("reviewer", "confirms").last()
+    if last is not None and last.pk != seen:
+        raise Refused(
+            _("Not decided: %(name)s was first. %(what)s")
+            % {"name": last.reviewer.get_username(), "what": in_words(last)}
+        )
+
+
+def in_words(decision: ReviewDecision) -> str:
+    """``Uphold and remove, proposed``."""
+    what = decision.get_kind_display()
+    if decision.confirms_id is not None:
+        form = _("%(what)s, confirmed") if decision.took_effect else _("%(what)s, declined")
+        return form % {"what": what}
+    return what if decision.took_effect else _("%(what)s, proposed") % {"what": what}
+
+
+def _proposed(item: ReviewItem, reviewer: User, seen: int) -> ReviewDecision:
+    _refuse_if_news(item, seen)
+    last = item.decisions.last()
+    if item.state != ReviewState.PROPOSED or last is None:
+        raise Refused(_("No decision waits for a second reviewer here."))
+    if last.reviewer_id == reviewer.pk:
+        raise Refused(_("You proposed this yourself. Another reviewer has to confirm it."))
+    return last
+
+
+def _answer(
+    item: ReviewItem, proposed: ReviewDecision, reviewer: User, note: str, *, agrees: bool
+) -> ReviewDecision:
+    hidden = redaction.patterns(item.message.text, map(tuple, proposed.passages))
+    return ReviewDecision.objects.create(
+        item=item,
+        reviewer=reviewer,
+        kind=proposed.kind,
+        note=redaction.blank(note.strip(), hidden),
+        confirms=proposed,
+        took_effect=agrees,
+    )
+
+
+def _passages(message: Message, passages: Sequence[Passage]) -> list[Passage]:
+    receipt = Receipt.objects.filter(generation__message=message).first()
+    last = message.redactions.last()
+    expected = last.sha256_after if last else receipt.sha256 if receipt else None
+    if expected is not None and redaction.sha256(message.text) != expected:
+        # A redaction would hide that somebody has changed the text.
+        raise Refused(_("The stored text does not match its receipt, so it cannot be redacted."))
+    try:
+        return redaction.merged(passages, len(message.text))
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def _take_effect(
+    item: ReviewItem, message: Message, decision: ReviewDecision, revision: int
+) -> None:
+    kind = DecisionKind(decision.kind)
+    decision.took_effect = True
+    decision.save(update_fields=["took_effect"])
+    if kind == DecisionKind.ESCALATE:
+        _move(item, ReviewState.ESCALATED)
+        return
+    item.outcome = kind
+    item.was_withheld |= message.withheld_at is not None
+    _move(item, ReviewState.CLOSED)
+    if kind == DecisionKind.UPHOLD:
+        withheld_at = message.withheld_at or timezone.now()
+        _untitle(message)
+    else:
+        withheld_at = None
+        _override(message)
+    if kind == DecisionKind.REDACT:
+        redaction.redact(message, [(s, e) for s, e in decision.passages], decision)
+    Message.objects.filter(pk=message.pk).update(revision=revision, withheld_at=withheld_at)
+
+
+def _untitle(message: Message) -> None:
+    """A title that is the beginning of what was removed goes with it."""
+    conversation = message.conversation
+    title = conversation.title.rstrip("…").strip()
+    if title and title in " ".join(message.text.split()):
+        conversation.title = ""
+        conversation.save(update_fields=["title"])
+
+
+def _override(message: Message) -> None:
+    """A person has looked: what the backends objected to does not count any more."""
+    objections = message.verdicts.filter(state__in=[VerdictState.FLAGGED, VerdictState.ERROR])
+    if objections.update(state=VerdictState.OVERRIDDEN):
+        receipts = Receipt.objects.filter(generation__message=message)
+        receipts.update(verdict=VerdictState.OVERRIDDEN)
+
+
+def _move(item: ReviewItem, state: ReviewState) -> None:
+    item.state = state
+    item.closed_at = timezone.now() if state == ReviewState.CLOSED else None
+    item.save(update_fields=["state", "outcome", "was_withheld", "closed_at"])
+
+
+def _record(reviewer: User, message: Message, decision: ReviewDecision) -> None:
+    conversation = message.conversation
+    detail: dict[str, Any] = {
+        "message": message.pk,
+        "decision": decision.kind,
+        "took_effect": decision.took_effect,
+    }
+    if decision.confirms_id is not None:
+        detail["answers"] = decision.confirms_id
+    access_log.note(
+        reviewer,
+        AccessKind.DECISION,
+        conversation=conversation,
+        # Not the note, which may quote what is purged one day; the log stays.
+        detail={**detail, "note": access_log.fingerprint(decision.note)},
+    )
+    for ring in (
+        partial(doorbell.ring_conversation, conversation.pk),
+        partial(doorbell.ring_user, conversation.owner_id),
+    ):
+        transaction.on_commit(ring, robust=True)

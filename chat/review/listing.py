@@ -1,0 +1,172 @@
+"""The lists that reviewers work through: messages, by what became of them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Substr
+from django.utils.functional import Promise
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from chat.models import Conversation, Message, ReviewItem, ReviewState, Role, User
+from chat.review import badges
+from chat.review.badges import Badge, badge_of
+from chat.review.decisions import in_words
+from chat.review.filters import condition
+from chat.review.pseudonyms import name_of
+from chat.review.scores import scores
+from chat.search.excerpt import excerpt, has
+from chat.search.terms import Term, parse
+
+PER_PAGE = 30
+PAGE_MAX = 2_000
+CATEGORIES = 3
+EXCERPTED_CHARS = 200_000  # of a text that is looked through for the passage to show
+HEAVY = (
+    "text",
+    "reasoning",
+    "generation__request",
+    "generation__error_detail",
+    "generation__parameters",
+)
+
+TABS: dict[str, tuple[str | Promise, Q]] = {
+    "open": (gettext_lazy("To decide"), Q(review__state=ReviewState.OPEN)),
+    "mine": (gettext_lazy("Assigned to me"), Q()),
+    "escalated": (gettext_lazy("Escalated"), Q(review__state=ReviewState.ESCALATED)),
+    "proposed": (
+        gettext_lazy("Waiting for a second reviewer"),
+        Q(review__state=ReviewState.PROPOSED),
+    ),
+    "decided": (gettext_lazy("Decided"), Q(review__state=ReviewState.CLOSED)),
+    "all": (gettext_lazy("All messages"), Q()),
+}
+ORDERS = {
+    "newest": ("-review__opened_at", "-pk"),
+    "oldest": ("review__opened_at", "pk"),
+    "score": ("-review__score", "-pk"),
+}
+
+
+@dataclass(slots=True)
+class Row:
+    message: Message
+    who: str
+    kind: str
+    title: str
+    model: str
+    marks: list[Badge]
+    categories: list[tuple[str, float]] = field(default_factory=list)
+    item: ReviewItem | None = None
+    outcome: str = ""
+    excerpt: SafeString | str = ""
+
+
+@dataclass(slots=True)
+class Listing:
+    rows: list[Row]
+    number: int
+    has_next: bool
+
+
+def counts(reviewer: User) -> dict[str, int]:
+    """Of each tab but "all", in one query."""
+    states = {"open": ReviewState.OPEN, "escalated": ReviewState.ESCALATED,
+              "proposed": ReviewState.PROPOSED, "decided": ReviewState.CLOSED}  # fmt: skip
+    counted = {name: Count("pk", filter=Q(state=state)) for name, state in states.items()}
+    mine = Count("pk", filter=Q(assignee=reviewer) & ~Q(state=ReviewState.CLOSED))
+    return ReviewItem.objects.aggregate(mine=mine, **counted)
+
+
+def to_decide() -> int:
+    return ReviewItem.objects.filter(state=ReviewState.OPEN).count()
+
+
+def listing(
+    reviewer: User, tab: str, wanted: dict[str, Any], number: int, *, hidden: bool
+) -> Listing:
+    """One page; the number of queries does not depend on how many rows there are."""
+    number = min(max(number, 1), PAGE_MAX)
+    rows = _messages(reviewer, tab).filter(condition(wanted, hidden=hidden))
+    order = ORDERS.get(wanted.get("order", ""), ORDERS["newest"])
+    rows = rows.order_by(*(("-pk",) if tab == "all" and "order" not in wanted else order))
+    start = (number - 1) * PER_PAGE
+    page = list(rows[start : start + PER_PAGE + 1])
+    shown = page[:PER_PAGE]
+    terms = parse(wanted.get("q", ""))
+    texts = _texts(shown) if terms else {}
+    found = [_row(message, hidden, texts.get(message.pk), terms) for message in shown]
+    return Listing(found, number, has_next=len(page) > PER_PAGE)
+
+
+def _messages(reviewer: User, tab: str) -> QuerySet[Message]:
+    rows = Message.objects.filter(TABS[tab][1])
+    if tab == "mine":
+        rows = rows.filter(review__assignee=reviewer).exclude(review__state=ReviewState.CLOSED)
+    return (
+        rows.select_related("conversation__owner", "generation__receipt", "review__assignee")
+        .prefetch_related("verdicts", "feedback", "review__decisions")
+        .defer(*HEAVY)
+    )
+
+
+def _texts(shown: list[Message]) -> dict[int, tuple[str, str]]:
+    rows = Message.objects.filter(pk__in=[message.pk for message in shown])
+    found = rows.values_list(
+        "pk", Substr("text", 1, EXCERPTED_CHARS), Substr("reasoning", 1, EXCERPTED_CHARS)
+    )
+    return {pk: (text, reasoning) for pk, text, reasoning in found}
+
+
+def _row(message: Message, hidden: bool, texts: tuple[str, str] | None, terms: list[Term]) -> Row:
+    conversation: Conversation = message.conversation
+    generation = getattr(message, "generation", None)
+    item: ReviewItem | None = getattr(message, "review", None)
+    marks = [badges.WITHHELD] if message.withheld_at else []
+    marks += [badge_of(generation.state)] if generation and generation.state != "complete" else []
+    if conversation.deleted_at:
+        marks.append(badges.DELETED)
+    row = Row(
+        message=message,
+        who=name_of(conversation.owner, hidden=hidden),
+        kind=_("Reply") if message.role == Role.ASSISTANT else message.get_role_display(),
+        title=str(conversation),
+        model=generation.model if generation else "",
+        marks=marks,
+        categories=_gravest(message),
+        item=item,
+    )
+    if item is not None:
+        row.marks = [*reasons(item), *row.marks]
+        decisions = list(item.decisions.all())
+        row.outcome = in_words(decisions[-1]) if decisions else ""
+    row.marks += [
+        Badge("warn", _("Bad reply")) for f in message.feedback.all() if f.opinion == "bad"
+    ][:1]
+    if texts is not None:
+        text, reasoning = texts
+        row.excerpt = excerpt(text if has(text, terms) or not reasoning else reasoning, terms)
+    return row
+
+
+def reasons(item: ReviewItem) -> list[Badge]:
+    """Why it is in the queue."""
+    given = {
+        Badge("bad", _("Flagged")): item.is_flagged,
+        Badge("bad", _("Reported")): item.is_reported,
+        Badge("warn", _("No verdict")): item.is_unclear,
+        Badge("plain", _("Sample")): item.is_sampled,
+    }
+    return [badge for badge, holds in given.items() if holds]
+
+
+def _gravest(message: Message) -> list[tuple[str, float]]:
+    """The categories with the highest scores, of all backends, that say something."""
+    highest: dict[str, float] = {}
+    for verdict in message.verdicts.all():
+        for category, score in scores(verdict):
+            highest[category] = max(score, highest.get(category, 0.0))
+    ranked = sorted(highest.items(), key=lambda each: -each[1])
+    return [each for each in ranked if each[1] >= 0.1][:CATEGORIES]

@@ -1,0 +1,42 @@
+"""The reviewers' queue: put there by verdicts, by people's reports, and by sampling."""
+
+from django.utils import timezone
+
+from chat.models import ReviewItem, ReviewState
+
+
+def put(
+    message_id: int,
+    *,
+    flagged: bool = False,
+    unclear: bool = False,
+    reported: bool = False,
+    sampled: bool = False,
+    score: float = 0.0,
+) -> ReviewItem:
+    """Let a message wait for a reviewer, within the caller's transaction.
+
+    What was given as a reason stays one. An item that had been decided opens again when it is
+    reported or flagged anew.
+    """
+    item, made = ReviewItem.objects.get_or_create(
+        message_id=message_id,
+        defaults={
+            "is_flagged": flagged,
+            "is_unclear": unclear,
+            "is_reported": reported,
+            "is_sampled": sampled,
+            "score": score,
+        },
+    )
+    if not made:
+        news = (flagged and not item.is_flagged) or (reported and not item.is_reported)
+        item.is_flagged |= flagged
+        item.is_unclear |= unclear
+        item.is_reported |= reported
+        item.is_sampled |= sampled
+        item.score = max(item.score, score)
+        if item.state == ReviewState.CLOSED and news:
+            item.state, item.opened_at, item.closed_at = ReviewState.OPEN, timezone.now(), None
+        item.save()
+    return item

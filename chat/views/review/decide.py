@@ -1,0 +1,128 @@
+"""Assignment and decisions."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from chat.forms_review import AnswerForm, DecisionForm
+from chat.models import Conversation, DecisionKind, ReviewDecision, User
+from chat.review import assignment, decisions, opening
+from chat.review.decisions import Refused, in_words
+from chat.views.answers import by_htmx, said
+from chat.views.people import signed_in
+from chat.views.review.door import conversation_to_review, for_reviewers, message_to_review
+from chat.views.review.transcript import shown, to_message
+
+
+@for_reviewers
+@require_POST
+def decide(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
+    form = DecisionForm(request.POST)
+
+    def act() -> ReviewDecision:
+        if not form.is_valid():
+            raise Refused(said(form))
+        return decisions.decide(
+            signed_in(request),
+            message_id,
+            DecisionKind(form.cleaned_data["kind"]),
+            form.cleaned_data["note"],
+            passages=form.cleaned_data["passages"],
+            seen=form.cleaned_data["seen"],
+        )
+
+    return _decided(request, conversation_id, message_id, act)
+
+
+@for_reviewers
+@require_POST
+def answer(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
+    """Confirm or decline what another reviewer proposed."""
+    form = AnswerForm(request.POST)
+
+    def act() -> ReviewDecision:
+        if not form.is_valid():
+            raise Refused(said(form))
+        agrees = form.cleaned_data["answer"] == "confirm"
+        reply = decisions.confirm if agrees else decisions.decline
+        note, seen = form.cleaned_data["note"], form.cleaned_data["seen"]
+        return reply(signed_in(request), message_id, note, seen=seen)
+
+    return _decided(request, conversation_id, message_id, act)
+
+
+@for_reviewers
+@require_POST
+def assign(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
+    """``to`` is "me", "nobody" or a reviewer's id."""
+    conversation = conversation_to_review(conversation_id)
+    item = getattr(message_to_review(conversation, message_id), "review", None)
+    if item is None:
+        raise Http404
+    to = request.POST.get("to", "")
+    if to == "me":
+        if not assignment.take(item, signed_in(request)):
+            item.refresh_from_db()
+            if item.assignee is not None and item.assignee != request.user:
+                name = item.assignee.get_username()
+                messages.error(request, _("%(name)s has taken this already.") % {"name": name})
+    else:
+        try:
+            assignment.assign(item, None if to == "nobody" else _person(to))
+        except assignment.NotAReviewer:
+            raise Http404 from None
+    if by_htmx(request):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    return _back(request, conversation, message_id)
+
+
+def _person(given: str) -> User:
+    if not (given.isascii() and given.isdecimal() and len(given) <= 18):
+        raise Http404
+    found = User.objects.filter(pk=int(given)).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def _back(request: HttpRequest, conversation: Conversation, message_id: int) -> HttpResponse:
+    url = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure()):
+        return redirect(url)
+    return to_message(conversation, message_id)
+
+
+def _decided(
+    request: HttpRequest,
+    conversation_id: UUID,
+    message_id: int,
+    act: Callable[[], ReviewDecision],
+) -> HttpResponse:
+    """Who has not said what for has not read it, and decides nothing."""
+    conversation = conversation_to_review(conversation_id)
+    message_to_review(conversation, message_id)
+    if not opening.purpose_of(request.session, conversation.pk):
+        return to_message(conversation, message_id)
+    try:
+        decision = act()
+    except Refused as refused:
+        return shown(
+            request,
+            conversation,
+            {"at": str(message_id)},
+            HTTPStatus.CONFLICT,
+            refused=str(refused),
+            refused_at=message_id,
+            typed=request.POST.get("note", ""),
+            typed_passages=request.POST.get("passages", ""),
+        )
+    text = _("Message #%(id)s: %(what)s.") % {"id": message_id, "what": in_words(decision)}
+    messages.success(request, text)
+    return to_message(conversation, message_id)

@@ -1,0 +1,339 @@
+"""A transcript is opened for a purpose, is complete, and says what it says."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from chat.models import (
+    AccessEntry,
+    AccessKind,
+    ApiKey,
+    CallState,
+    Conversation,
+    DecisionKind,
+    Feedback,
+    Message,
+    Report,
+    ReviewDecision,
+    Timeline,
+    ToolCall,
+    User,
+    Verdict,
+)
+from chat.record import access_log
+from chat.review import decisions, opening, transcript, who
+from chat.review.passages import Mark, marks, source
+from chat.review.pseudonyms import pseudonym
+from tests.admin.rows import judge, make_conversation, reply, say
+from tests.review.conftest import PURPOSE, Story, grant
+
+Open = Callable[[Client, Conversation], Client]
+
+
+def url(conversation: Conversation) -> str:
+    return f"/review/{conversation.pk}/"
+
+
+def page(client: Client, conversation: Conversation, **query: Any) -> str:
+    answer = client.get(url(conversation), query)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+class TestPurpose:
+    def test_without_one_nothing_is_shown(self, desk: Client, flagged: Message) -> None:
+        shown = page(desk, flagged.conversation, at=flagged.pk)
+        for text in ("parrot", "Gravel", "rude word", "Say something"):
+            assert text not in shown
+        assert "What do you open this transcript for?" in shown
+        assert not AccessEntry.objects.exists()
+
+    @pytest.mark.parametrize("given", [{}, {"reason": "", "note": "  "}, {"reason": "fun"}])
+    def test_none_is_none(self, given: dict[str, str], desk: Client, flagged: Message) -> None:
+        answer = desk.post(f"{url(flagged.conversation)}purpose", given)
+        assert answer.status_code == 422
+        assert "parrot" not in page(desk, flagged.conversation)
+
+    def test_each_look_is_written_down(
+        self, desk: Client, flagged: Message, reviewer: User, ada: User
+    ) -> None:
+        given = {"reason": "legal", "note": "case 12", "at": flagged.pk}
+        answer = desk.post(f"{url(flagged.conversation)}purpose", given)
+        assert (
+            answer["Location"]
+            == f"{url(flagged.conversation)}?at={flagged.pk}#message-{flagged.pk}"
+        )
+        assert not AccessEntry.objects.exists()
+        assert "parrot" in page(desk, flagged.conversation)
+        page(desk, flagged.conversation)
+        first, second = AccessEntry.objects.order_by("number")
+        assert first.purpose == second.purpose == "A legal or compliance request: case 12"
+        assert (first.kind, first.actor_id, first.subject_id, first.conversation_id) == (
+            AccessKind.TRANSCRIPT, reviewer.pk, ada.pk, flagged.conversation_id
+        )  # fmt: skip
+        assert access_log.verify().broken is None
+
+    def test_it_holds_for_this_conversation_only(
+        self, desk: Client, opened: Open, flagged: Message, story: Story
+    ) -> None:
+        opened(desk, flagged.conversation)
+        assert "basins" not in page(desk, story.conversation)
+
+    def test_it_holds_for_half_an_hour(
+        self, desk: Client, opened: Open, flagged: Message, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        opened(desk, flagged.conversation)
+        later = opening.time.time() + opening.REMEMBERED_S + 1
+        monkeypatch.setattr(opening.time, "time", lambda: later)
+        assert "parrot" not in page(desk, flagged.conversation)
+
+    def test_without_one_nothing_is_decided_or_replayed(
+        self, desk: Client, flagged: Message
+    ) -> None:
+        Timeline.objects.create(generation=flagged.generation, points=[[1, 2, 0]])
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/"
+        desk.post(f"{at}decide", {"kind": "dismiss", "seen": 0})
+        assert not ReviewDecision.objects.exists()
+        assert desk.get(f"{at}timeline.json").status_code == 302
+
+
+class TestWhatIsShown:
+    def test_every_branch_and_its_record(self, desk: Client, opened: Open, story: Story) -> None:
+        shown = page(opened(desk, story.conversation), story.conversation)
+        for text in (
+            "Because of friction.", "<em>basins</em>", "And neap tides?", "A rude answer.",
+            "429 slow down", "Think of the sea bed.", "Not on the current branch",
+            "SHA-256 matches", "harassment", "0.910", "Worth a look",
+        ):  # fmt: skip
+            assert text in shown, text
+
+    def test_calls_reports_feedback_and_decisions(
+        self, desk: Client, opened: Open, flagged: Message, ada: User, reviewer: User
+    ) -> None:
+        ToolCall.objects.create(
+            message=flagged, number=0, round=1, offset=0, name="weather", state=CallState.DONE,
+            arguments='{"city": "Ulm"', result="Rain <b>",
+        )  # fmt: skip
+        Report.objects.create(message=flagged, user=ada, complaint="hateful", note="Hurts <i>")
+        Feedback.objects.create(message=flagged, user=ada, opinion="bad")
+        decisions.decide(reviewer, flagged.pk, DecisionKind.ESCALATE, "See <u>this</u>")
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        for text in (
+            "{&quot;city&quot;: &quot;Ulm&quot;", "Rain &lt;b&gt;", "Hateful or harassing",
+            "Hurts &lt;i&gt;", "<b>Bad</b>", "See &lt;u&gt;this&lt;/u&gt;", "Escalated",
+        ):  # fmt: skip
+            assert text in shown, text
+
+    def test_marked_passages(self, desk: Client, opened: Open, flagged: Message) -> None:
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        assert 'You are a <mark title="harassment">rude word</mark>, said' in shown
+        assert "1 marked passage" in shown
+
+    def test_redactions_leave_a_tombstone(
+        self, desk: Client, opened: Open, flagged: Message, reviewer: User
+    ) -> None:
+        decisions.decide(reviewer, flagged.pk, DecisionKind.REDACT, "Rude.", passages=[(10, 19)])
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        assert "[redacted: 9 characters]</span>, said the parrot." in shown
+        assert "Redacted; the rest matches" in shown
+        assert "rude word, said" not in shown
+
+    def test_deleted_and_api_conversations(
+        self, desk: Client, opened: Open, flagged: Message, ada: User
+    ) -> None:
+        key = ApiKey.objects.create(owner=ada, shown="parley-abc", sha256="0" * 64)
+        Conversation.objects.update(deleted_at=timezone.now(), api_key=key)
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        assert "It is kept for review." in shown
+        assert "came through the API" in shown
+
+    def test_earlier_verdicts(self, desk: Client, opened: Open, flagged: Message) -> None:
+        Verdict.objects.update(history=[{"state": "passed", "policy": "61c0", "version": "v-old"}])
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        assert "1 earlier verdict" in shown
+        assert "61c0" in shown
+
+    def test_long_conversations_have_pages_and_a_message_is_found_on_its_own(
+        self, desk: Client, opened: Open, ada: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(transcript, "PER_PAGE", 4)
+        conversation = make_conversation(ada)
+        last = say(conversation, "Turn 0")
+        for number in range(1, 10):
+            last = say(conversation, f"Turn {number}", last)
+        shown = page(opened(desk, conversation), conversation, at=last.pk)
+        assert "Turn 9" in shown
+        assert "Turn 0" not in shown
+        assert "Page 3 of 3" in shown
+        for odd in ({"page": "x"}, {"at": "x"}, {"at": "9" * 40}, {"page": "-1"}):
+            page(desk, conversation, **odd)
+
+    def test_the_number_of_queries_does_not_grow(
+        self, desk: Client, opened: Open, story: Story
+    ) -> None:
+        opened(desk, story.conversation)
+
+        def queries() -> int:
+            with CaptureQueriesContext(connection) as captured:
+                page(desk, story.conversation)
+            return len(captured)
+
+        few = queries()
+        message = story.flagged
+        for number in range(10):
+            message = reply(say(story.conversation, "More?", message), f"More {number}.")
+            judge(message, backend="openai")
+        assert queries() == few
+
+
+class TestDeciding:
+    def test_what_was_decided_is_said(self, desk: Client, opened: Open, flagged: Message) -> None:
+        opened(desk, flagged.conversation)
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/decide"
+        answer = desk.post(at, {"kind": "uphold", "note": "Rude.", "seen": 0}, follow=True)
+        assert f"Message #{flagged.pk}: Uphold and remove." in answer.content.decode()
+
+    def test_who_comes_second_reads_who_was_first_and_keeps_the_note(
+        self, desk: Client, opened: Open, flagged: Message, second: User
+    ) -> None:
+        opened(desk, flagged.conversation)
+        decisions.decide(second, flagged.pk, DecisionKind.DISMISS)
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/decide"
+        answer = desk.post(at, {"kind": "uphold", "note": "My own words", "seen": 0})
+        assert answer.status_code == 409
+        shown = answer.content.decode()
+        assert "sam was first. Dismiss and restore" in shown
+        assert "My own words" in shown
+
+    @pytest.mark.parametrize(
+        "given", [{"passages": "a-b"}, {"passages": "5"}, {"kind": "burn"}, {"seen": "x"}]
+    )
+    def test_what_makes_no_sense_decides_nothing(
+        self, given: dict[str, str], desk: Client, opened: Open, flagged: Message
+    ) -> None:
+        opened(desk, flagged.conversation)
+        fields = {"kind": "redact", "note": "Rude.", "seen": 0, "passages": "1-2", **given}
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/decide"
+        assert desk.post(at, fields).status_code == 409
+        assert not ReviewDecision.objects.exists()
+
+    def test_a_message_of_another_conversation_is_not_there(
+        self, desk: Client, opened: Open, flagged: Message, story: Story
+    ) -> None:
+        opened(desk, story.conversation)
+        for name in ("decide", "answer", "assign"):
+            at = f"{url(story.conversation)}messages/{flagged.pk}/{name}"
+            assert desk.post(at, {"kind": "dismiss", "seen": 0}).status_code == 404
+
+    def test_two_reviewers_agree(
+        self, desk: Client, opened: Open, flagged: Message, second: User,
+        sign_in: Callable[[User], Client], settings: LazySettings,
+    ) -> None:  # fmt: skip
+        settings.REVIEW_TWO_PERSON = ["dismiss"]
+        other = opened(sign_in(second), flagged.conversation)
+        opened(desk, flagged.conversation)
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/"
+        proposed = desk.post(f"{at}decide", {"kind": "dismiss", "seen": 0}, follow=True)
+        assert "You proposed this." in proposed.content.decode()
+        assert "rita proposes: <strong>Dismiss and restore</strong>" in page(
+            other, flagged.conversation
+        )
+        seen = ReviewDecision.objects.get().pk
+        assert desk.post(f"{at}answer", {"answer": "confirm", "seen": seen}).status_code == 409
+        other.post(f"{at}answer", {"answer": "confirm", "seen": seen})
+        flagged.refresh_from_db()
+        assert flagged.withheld_at is None
+
+
+class TestAnonymous:
+    @pytest.fixture(autouse=True)
+    def _anonymous(self, settings: LazySettings) -> None:
+        settings.REVIEW_ANONYMOUS = True
+
+    def test_the_owner_has_no_name(
+        self, desk: Client, opened: Open, flagged: Message, ada: User
+    ) -> None:
+        Report.objects.create(message=flagged, user=ada, complaint="other")
+        asked = page(desk, flagged.conversation)
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        for text in (asked, shown):
+            assert pseudonym(ada.pk) in text
+            assert ">ada<" not in text
+            assert "ada@example.org" not in text
+        assert "Show who this is" not in shown
+
+    def test_who_may_know_asks_and_it_is_written_down(
+        self, desk: Client, opened: Open, flagged: Message, story: Story, reviewer: User
+    ) -> None:
+        grant(reviewer, who.IDENTITIES)
+        opened(opened(desk, flagged.conversation), story.conversation)
+        assert "Show who this is" in page(desk, flagged.conversation)
+        desk.post(f"{url(flagged.conversation)}identity")
+        entry = AccessEntry.objects.get(kind=AccessKind.IDENTITY)
+        assert (entry.actor_id, entry.conversation_id) == (reviewer.pk, flagged.conversation_id)
+        assert "ada@example.org" in page(desk, flagged.conversation)
+        assert "ada@example.org" not in page(desk, story.conversation)
+        reviewer.user_permissions.clear()
+        assert "ada@example.org" not in page(desk, flagged.conversation)
+
+
+class TestReplay:
+    def test_it_is_offered_where_there_is_a_timeline(
+        self, desk: Client, opened: Open, flagged: Message
+    ) -> None:
+        opened(desk, flagged.conversation)
+        assert "data-replay" not in page(desk, flagged.conversation)
+        Timeline.objects.create(generation=flagged.generation, points=[[5, 3, 0], [9, 38, 4]])
+        assert "data-replay" in page(desk, flagged.conversation)
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/timeline.json"
+        answer = desk.get(at).json()
+        assert answer["points"] == [[5, 3, 0], [9, 38, 4]]
+        assert answer["text"] == flagged.text
+
+
+class TestNews:
+    def test_an_open_page_learns_that_something_changed(
+        self, desk: Client, flagged: Message, reviewer: User
+    ) -> None:
+        at = f"{url(flagged.conversation)}news"
+        revision = flagged.conversation.revision
+        assert desk.get(at, {"revision": revision}).json() == {"changed": False}
+        decisions.decide(reviewer, flagged.pk, DecisionKind.DISMISS)
+        assert desk.get(at, {"revision": revision}).json() == {"changed": True}
+
+
+class TestPassages:
+    def test_overlapping_marks_are_cut_at_their_ends(self) -> None:
+        html = source("abcdef", [Mark(0, 4, "x"), Mark(2, 6, "y")], [])
+        assert html == (
+            '<mark title="x">ab</mark><mark title="x, y">cd</mark><mark title="y">ef</mark>'
+        )
+
+    def test_a_hostile_text_and_a_hostile_category_are_escaped(self) -> None:
+        html = source("<b>&\"'", [Mark(0, 3, '"><script>')], [])
+        assert html == ('<mark title="&quot;&gt;&lt;script&gt;">&lt;b&gt;</mark>&amp;&quot;&#x27;')
+
+    def test_marks_that_are_none_are_left_out(self) -> None:
+        odd = [
+            None,
+            "x",
+            [1],
+            [3, 2, "x"],
+            [0, 99, "x"],
+            ["a", "b", "c"],
+            {"start": 1},
+            [0, 2, "ok"],
+        ]
+        assert marks([Verdict(spans=odd), Verdict(spans="no")], 5) == [Mark(0, 2, "ok")]
+
+
+def test_the_purposes_are_not_kept_without_end(desk: Client, ada: User) -> None:
+    for _number in range(opening.KEPT_MAX + 5):
+        desk.post(f"{url(make_conversation(ada))}purpose", PURPOSE)
+    assert len(desk.session[opening.PURPOSES]) == opening.KEPT_MAX
