@@ -83,7 +83,7 @@ def generation_to_time(user_id: int, conversation_id: UUID, message_id: int) -> 
         conversation__owner__is_active=True,
         conversation__deleted_at=None,
     )
-    generation = found.only("created_at").first()
+    generation = found.only("created_at", "state", "ttft_served_ms").first()
     if generation is None:
         raise Http404
     return generation

@@ -92,6 +92,8 @@ def accept_once(user: User, conversation_id: UUID, key: str, make: Callable[[], 
             return Sent(earlier, created=False)
         access.conversation_if_any(user.pk, conversation_id)
         raise Rejected(still_writing()) from None
+    except Conversation.DoesNotExist:
+        raise Http404 from None  # purged a moment ago
 
 
 def _send(

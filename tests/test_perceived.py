@@ -108,3 +108,12 @@ def test_only_of_a_reply_that_is_there(ada: User, sign_in: Sign) -> None:
     generation.conversation.save()
     assert client.post(path(generation), said).status_code == 404
     assert stored(generation) is None
+
+
+def test_nothing_was_painted_before_anything_was_there(ada: User, sign_in: Sign) -> None:
+    queued = asked(ada, state=State.QUEUED)
+    assert sign_in(ada).post(path(queued), {"ms": "1900"}).status_code == 400
+    sent_late = asked(ada, ttft_served_ms=1_950.0)
+    assert sign_in(ada).post(path(sent_late), {"ms": "900"}).status_code == 400
+    assert stored(sent_late) is None
+    assert sign_in(ada).post(path(sent_late), {"ms": "1990"}).status_code == 204

@@ -123,6 +123,8 @@ class ReadOnlyAdmin(Base):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
+        if request.resolver_match and request.resolver_match.url_name == "autocomplete":
+            raise PermissionDenied  # a search in transcripts that nobody would have on record
         for word in words(search_term):
             queryset = queryset.filter(self.matching(word))
         return queryset, False
@@ -155,6 +157,9 @@ class ReadOnlyAdmin(Base):
             return  # he is about to be told so
         assert isinstance(request.user, User)
         access_log.note(request.user, AccessKind.ADMIN, conversation=conversation, detail=detail)
+
+    def history_view(self, *args: Any, **kwargs: Any) -> Any:
+        raise PermissionDenied  # nobody writes here, so there is none; the page has titles
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

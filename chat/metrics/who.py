@@ -10,8 +10,9 @@ from django.http import HttpRequest
 
 THROUGH_PROXY = "parley.through_proxy"  # in the scope: a trusted proxy says for whom it asks
 
-# Each says that somebody else has asked than who is connected.
-FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
+# Each says that somebody else has asked than who is connected; so does any X-Forwarded-….
+FORWARDED = {"X-Real-Ip", "Forwarded", "Via", "Cf-Connecting-Ip", "True-Client-Ip"}
+HERE = {"localhost", "127.0.0.1", "[::1]"}  # names that no proxy is asked by from outside
 
 
 def may_scrape(request: HttpRequest) -> bool:
@@ -35,8 +36,10 @@ def _is_near(request: HttpRequest) -> bool:
     address = request.META.get("REMOTE_ADDR", "")
     if not _is_in(address, settings.METRICS_ADDRESSES):
         return False
-    if not any(name in request.headers for name in FORWARDED):
-        return True
+    if not any(name in FORWARDED or name.startswith("X-Forwarded-") for name in request.headers):
+        # A trusted proxy may just have said nothing.
+        name = request.get_host().rpartition(":")[0] or request.get_host()
+        return not _is_in(address, settings.TRUSTED_PROXIES) or name in HERE
     through_proxy = bool(getattr(request, "scope", {}).get(THROUGH_PROXY))
     return through_proxy and not _is_in(address, settings.TRUSTED_PROXIES)
 

@@ -69,10 +69,7 @@ def note(
     writers of the log wait until it ends.
     """
     with transaction.atomic():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        # SQLite's transactions begin with the write lock.
+        lock()
         last = AccessEntry.objects.order_by("-number").first()
         whose = subject or (conversation.owner if conversation is not None else None)
         entry = AccessEntry(
@@ -102,6 +99,14 @@ def note(
             robust=True,
         )
     return entry
+
+
+def lock() -> None:
+    """Keep others from writing to the log until the transaction ends; theirs are in it by then."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+    # SQLite's transactions begin with the write lock.
 
 
 def fingerprint(text: str) -> str:

@@ -1,7 +1,6 @@
 """A ZIP archive that is made while it is sent: nothing of it is kept in memory or on disk."""
 
 import hashlib
-import io
 import zipfile
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
@@ -16,16 +15,19 @@ class Written:
     sha256: str
 
 
-class _Outgoing(io.RawIOBase):
-    """Where the archive is written to, and taken from as it grows."""
+class _Outgoing:
+    """Where the archive is written to, and taken from as it grows. There is no way back in it."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    def writable(self) -> bool:
-        return True
+    def flush(self) -> None:
+        pass
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def close(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> int:
         self._parts.append(bytes(data))
         return len(data)
 

@@ -81,6 +81,8 @@ class Ordered:
 
     entry: AccessEntry
     ids: list[UUID]
+    actor: User
+    owner: User | None = None
 
 
 def order(actor: User, selection: Selection, purpose: str, *, anonymous: bool) -> Ordered:
@@ -90,22 +92,39 @@ def order(actor: User, selection: Selection, purpose: str, *, anonymous: bool) -
     entry = access_log.note(
         actor, AccessKind.EXPORT, subject=selection.owner, purpose=purpose, detail=detail
     )
-    return Ordered(entry, ids)
+    return Ordered(entry, ids, actor, selection.owner)
 
 
-async def for_review(ordered: Ordered, name_of: Callable[[User], str]) -> AsyncIterator[bytes]:
-    """The reviewers' archive. ``name_of`` says what a person is called in it."""
+class Withdrawn(Exception):
+    """Whoever ordered the export may not have it any more; it breaks off."""
+
+
+async def for_review(
+    ordered: Ordered, name_of: Callable[[User], str], may_go_on: Callable[[User], bool]
+) -> AsyncIterator[bytes]:
+    """The reviewers' archive. ``name_of`` says what a person is called in it.
+
+    Raises:
+        Withdrawn: ``may_go_on`` says no of who ordered it; it is asked with every batch.
+    """
     archive = Archive()
-    written = 0
+    told = written = 0
+
+    def batch(ids: list[UUID]) -> list[dict[str, Any]]:
+        if not may_go_on(ordered.actor):
+            raise Withdrawn
+        return _whole(ids, name_of)
 
     async def conversations() -> AsyncIterator[str]:
-        async for one in _documents(ordered.ids, name_of):
+        nonlocal told
+        async for one in _documents(ordered.ids, batch):
+            told += 1
             yield _line(one)
 
     async def messages() -> AsyncIterator[str]:
         nonlocal written
         yield safe_csv.lines([COLUMNS])
-        async for one in _documents(ordered.ids, name_of):
+        async for one in _documents(ordered.ids, batch):
             rows = list(_rows(one))
             written += len(rows)
             yield safe_csv.lines(rows)
@@ -119,8 +138,10 @@ async def for_review(ordered: Ordered, name_of: Callable[[User], str]) -> AsyncI
         "made": timezone.now().isoformat(),
         "by": ordered.entry.actor_name,
         "purpose": ordered.entry.purpose,
-        "selection": ordered.entry.detail,
-        "conversations": len(ordered.ids),
+        # Not the person's key, which tells a reviewer from whom names are hidden who it is.
+        "selection": ordered.entry.detail
+        | {"owner": name_of(ordered.owner) if ordered.owner else None},
+        "conversations": told,
         "messages": written,
         "files": [asdict(one) for one in archive.written],
         "access_entry": {"number": ordered.entry.number, "hash": ordered.entry.hash},
@@ -158,10 +179,10 @@ def _own(ids: list[UUID], user_id: int, explain: Explain) -> list[dict[str, Any]
 
 
 async def _documents(
-    ids: list[UUID], name_of: Callable[[User], str]
+    ids: list[UUID], load: Callable[[list[UUID]], list[dict[str, Any]]]
 ) -> AsyncIterator[dict[str, Any]]:
     for some in _batches(ids):
-        for one in await in_database(_whole, some, name_of):
+        for one in await in_database(load, some):
             yield one
 
 

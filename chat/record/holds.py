@@ -25,6 +25,7 @@ def is_held(conversation: Conversation) -> bool:
 def place(by: User, reason: str, *, on: User | Conversation) -> LegalHold:
     """Hold all of a person, now and later, or one conversation."""
     with transaction.atomic():
+        access_log.lock()  # what is being purged is gone before this, or held
         if isinstance(on, Conversation):
             hold = LegalHold.objects.create(placed_by=by, reason=reason, conversation=on)
         else:

@@ -6,6 +6,7 @@ must not evade it; a deletion by the owner waits for the reviewers too, retentio
 """
 
 import hashlib
+import time
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,7 +15,6 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from chat.access import locked
 from chat.models import (
     AccessKind,
     Conversation,
@@ -44,24 +44,36 @@ DELETED = "deleted"  # the reasons on a tombstone
 RETENTION = "retention"
 REQUESTED = "requested"
 
-_unclean = False  # readers were in the way of the last clean-up
+SCRUB_EVERY_S = 600.0  # it holds up those who write, so not after each of many purges
+BUSY_MS = 50  # and does not wait for those who read
+
+_unclean = False  # something was purged since the last clean-up
+_scrub_at = 0.0  # not before; time.monotonic()
 
 
 def due(now: datetime) -> list[tuple[Conversation, str]]:
     """Which conversations are to be purged, each with the reason; at most a batch of them."""
-    found: dict[str, QuerySet[Conversation]] = {}
-    if (days := deletion_days()) is not None:
-        deleted = Conversation.objects.filter(deleted_at__lte=now - timedelta(days=days))
-        waiting = ReviewItem.objects.filter(message__conversation=OuterRef("pk"))
-        found[DELETED] = deleted.exclude(Exists(waiting.exclude(state=ReviewState.CLOSED)))
-    if settings.RETENTION_DAYS is not None:
-        old = now - timedelta(days=settings.RETENTION_DAYS)
-        found[RETENTION] = Conversation.objects.filter(active_at__lte=old)
     chosen: dict[object, tuple[Conversation, str]] = {}
-    for reason, rows in found.items():
-        for conversation in holds.free(settled(rows, now)).order_by("active_at")[:BATCH]:
+    for reason in (DELETED, RETENTION):
+        for conversation in _due(reason, now).order_by("active_at")[:BATCH]:
             chosen.setdefault(conversation.pk, (conversation, reason))
     return list(chosen.values())[:BATCH]
+
+
+def _due(reason: str, now: datetime) -> QuerySet[Conversation]:
+    """What may be purged for this reason."""
+    rows = Conversation.objects.all()
+    if reason == DELETED:
+        if (days := deletion_days()) is None:
+            return rows.none()
+        waiting = ReviewItem.objects.filter(message__conversation=OuterRef("pk"))
+        rows = rows.filter(deleted_at__lte=now - timedelta(days=days))
+        rows = rows.exclude(Exists(waiting.exclude(state=ReviewState.CLOSED)))
+    elif reason == RETENTION:
+        if settings.RETENTION_DAYS is None:
+            return rows.none()
+        rows = rows.filter(active_at__lte=now - timedelta(days=settings.RETENTION_DAYS))
+    return holds.free(settled(rows, now))
 
 
 def deletion_days() -> int | None:
@@ -85,11 +97,13 @@ def settled(rows: QuerySet[Conversation], now: datetime) -> QuerySet[Conversatio
 
 def purge_due() -> int:
     """Purge what is due, and clean up behind it; returns how many conversations that were."""
-    global _unclean
+    global _unclean, _scrub_at
     purged = 0
     for conversation, reason in due(timezone.now()):
         purged += purge(conversation, reason) is not None
-    if purged or _unclean:
+    _unclean |= purged > 0
+    if _unclean and time.monotonic() >= _scrub_at:
+        _scrub_at = time.monotonic() + SCRUB_EVERY_S
         _unclean = not scrub()
     return purged
 
@@ -100,13 +114,16 @@ def purge(conversation: Conversation, reason: str, by: User | None = None) -> To
     The caller ends with ``scrub``.
     """
     with transaction.atomic():
+        # Whoever writes in it comes before or finds it gone; so does whoever purges it, too.
         rows = Conversation.objects.filter(pk=conversation.pk)
-        found = holds.free(settled(rows, timezone.now())).first()
+        if connection.features.has_select_for_update_skip_locked:
+            rows = rows.select_for_update(skip_locked=True)
+        if rows.first() is None:
+            return None
+        access_log.lock()  # and a hold that is being placed is there, or comes too late
+        found = _due(reason, timezone.now()).filter(pk=conversation.pk).first()
         if found is None:
             return None
-        locked(found)
-        if holds.is_held(found):
-            return None  # since a moment ago
         tombstone = _tombstone(found, reason, by)
         access_log.note(
             by,
@@ -116,7 +133,7 @@ def purge(conversation: Conversation, reason: str, by: User | None = None) -> To
             detail={"messages": tombstone.messages, "sha256": tombstone.sha256},
         )
         # Messages protect those that they answer; together they may go.
-        rows.update(head=None)
+        Conversation.objects.filter(pk=found.pk).update(head=None)
         Message.objects.filter(conversation=found).update(parent=None)
         LegalHold.objects.filter(conversation=found).delete()  # released; the access log has them
         found.delete()
@@ -159,8 +176,13 @@ def scrub() -> bool:
                 ours = [connection.ops.quote_name(t) for t in tables if t.startswith("chat_")]
                 cursor.execute(f"VACUUM {', '.join(ours)}")
                 return True
+            # It keeps writers out while it waits for readers.
+            cursor.execute("PRAGMA busy_timeout")
+            (patience_ms,) = cursor.fetchone()
+            cursor.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             (is_busy, *_) = cursor.fetchone()
+            cursor.execute(f"PRAGMA busy_timeout = {patience_ms}")
     except OperationalError as error:
         logger.warning("scrub_failed", error=type(error).__name__)
         return False

@@ -7,7 +7,16 @@ from django.contrib import admin
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from chat.models import Conversation, Generation, Message, Receipt, User, Verdict
+from chat.models import (
+    AccessEntry,
+    AccessKind,
+    Conversation,
+    Generation,
+    Message,
+    Receipt,
+    User,
+    Verdict,
+)
 from tests.admin.conftest import RECORDS, Story
 from tests.admin.pages import Elements, html_of, list_url, page_url
 
@@ -81,3 +90,21 @@ def test_permission_to_change_or_delete_gives_no_more_than_reading(
     assert client.post(reverse(f"admin:chat_{model}_add"), {}).status_code == 403
     delete = reverse(f"admin:chat_{model}_delete", args=[obj.pk])
     assert client.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_who_reads_is_on_record(root: Client, story: Story) -> None:
+    for obj in records_of(story):
+        root.get(page_url(obj))
+        root.get(list_url(obj._meta.model_name))
+    found = AccessEntry.objects.order_by("number").values_list("kind", "actor_name")
+    assert list(found) == [(AccessKind.ADMIN, "root")] * 10
+    assert AccessEntry.objects.get(number=1).conversation_id == story.conversation.pk
+
+
+def test_there_is_no_way_around_the_record(root: Client, story: Story) -> None:
+    """No search for a form's field, and no history, which would show titles."""
+    query = {"term": "tides", "app_label": "chat", "model_name": "message"}
+    found = root.get("/admin/autocomplete/", {**query, "field_name": "conversation"})
+    assert found.status_code == 403
+    for obj in records_of(story):
+        assert root.get(page_url(obj).replace("/change/", "/history/")).status_code == 403

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.timeout(400)
 
 # Those that say something of rows, locks and transactions.
 SAME_ON_BOTH = (
+    "tests/record/test_access_log.py",
+    "tests/record/test_purge.py",
     "tests/test_actions.py",
     "tests/test_access.py",
     "tests/test_branches.py",

@@ -64,6 +64,10 @@ NEAR: list[tuple[str, list[str], str, dict[str, str], bool]] = [
     ("trusted, for itself", ["127.0.0.1"], "127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, False),
     ("trusted, not saying for whom", ["127.0.0.1"], "127.0.0.1", {"Via": "1.1 proxy"}, False),
     ("trusted, and no proxy at all", ["127.0.0.1"], "127.0.0.1", {}, True),
+    ("trusted, saying nothing", ["127.0.0.1"], "127.0.0.1", {"Host": "chat.example"}, False),
+    ("only the scheme", ["127.0.0.1"], "127.0.0.1", {"X-Forwarded-Proto": "https"}, False),
+    ("only a port", [], "127.0.0.1", {"X-Forwarded-Port": "443"}, False),
+    ("another's header", [], "127.0.0.1", {"CF-Connecting-IP": "203.0.113.9"}, False),
     ("another is trusted", ["10.9.9.9"], "127.0.0.1", {"X-Forwarded-For": "10.1.2.3"}, False),
 ]
 
@@ -77,6 +81,7 @@ async def test_by_address(
 ) -> None:
     settings.METRICS_ADDRESSES = [ip_network(n) for n in ("127.0.0.0/8", "::1", "10.1.0.0/16")]
     settings.TRUSTED_PROXIES = [ip_network(one) for one in trusted]
+    settings.ALLOWED_HOSTS = ["*"]
     assert await _status(trusted, peer, headers) == (200 if may else 404)
 
 

@@ -99,6 +99,13 @@ def test_an_end_that_was_cut_off_is_found_by_a_hash_kept_elsewhere(ada: User) ->
         call_command("verify", head=head, stdout=StringIO(), stderr=StringIO())
 
 
+@pytest.mark.parametrize("head", ["", "abc", "F" * 64])
+def test_a_hash_that_is_none_is_no_proof(db: None, head: str) -> None:
+    """Such as a variable that was not set, in a job that runs every night."""
+    with pytest.raises(CommandError, match="64 hexadecimal digits"):
+        call_command("verify", head=head, stdout=StringIO())
+
+
 def test_the_command_names_the_break(ada: User) -> None:
     look(ada, 3)
     AccessEntry.objects.filter(number=2).update(purpose="")

@@ -67,7 +67,7 @@ def conversation(ada: User) -> Conversation:
 
 def made(actor: User, selection: export.Selection, name: str = "Ada") -> zipfile.ZipFile:
     ordered = export.order(actor, selection, "An audit", anonymous=False)
-    content = whole(export.for_review(ordered, lambda owner: name))
+    content = whole(export.for_review(ordered, lambda owner: name, lambda user: True))
     return zipfile.ZipFile(io.BytesIO(content))
 
 
@@ -135,7 +135,7 @@ def test_the_manifest_proves_the_files(
 ) -> None:
     ordered = export.order(bob, export.Selection(), "An audit", anonymous=False)
     path = tmp_path / "export.zip"
-    path.write_bytes(whole(export.for_review(ordered, lambda owner: "Ada")))
+    path.write_bytes(whole(export.for_review(ordered, lambda owner: "Ada", lambda user: True)))
     checked = check(path, signing.public_key())
     assert checked.problems == []
     entry = AccessEntry.objects.get(kind=AccessKind.EXPORT)
@@ -144,6 +144,24 @@ def test_the_manifest_proves_the_files(
     out = StringIO()
     call_command("verify_export", str(path), stdout=out)
     assert "1 conversations, 5 messages, exported by bob" in out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_export_breaks_off_when_the_right_to_it_is_gone(
+    conversation: Conversation, bob: User
+) -> None:
+    ordered = export.order(bob, export.Selection(), "An audit", anonymous=False)
+    with pytest.raises(export.Withdrawn):
+        whole(export.for_review(ordered, lambda owner: "Ada", lambda user: False))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_manifest_calls_people_what_the_files_do(
+    conversation: Conversation, ada: User, bob: User
+) -> None:
+    archive = made(bob, export.Selection(owner=ada), name="Person 1")
+    manifest = json.loads(archive.read("manifest.json"))
+    assert manifest["selection"]["owner"] == "Person 1"
 
 
 def rewritten(path: Path, **changes: bytes) -> None:
@@ -175,7 +193,7 @@ def test_a_changed_export_is_found(
 ) -> None:
     ordered = export.order(bob, export.Selection(), "An audit", anonymous=False)
     path = tmp_path / "export.zip"
-    path.write_bytes(whole(export.for_review(ordered, lambda owner: "Ada")))
+    path.write_bytes(whole(export.for_review(ordered, lambda owner: "Ada", lambda user: True)))
     rewritten(path, **changes)
     assert any(problem in found for found in check(path, signing.public_key()).problems)
     with pytest.raises(CommandError):

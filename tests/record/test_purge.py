@@ -1,5 +1,8 @@
 """What is purged is gone from every place, what must stay stays, and a tombstone says so."""
 
+import sqlite3
+import threading
+import time
 import uuid
 from datetime import timedelta
 from io import StringIO
@@ -157,6 +160,59 @@ def test_others_are_left_as_they_were(ada: User, bob: User) -> None:
     )
     assert Receipt.objects.filter(generation__conversation=stays).count() == 2
     assert not Generation.objects.filter(conversation=gone.pk).exists()
+
+
+def test_what_has_changed_since_it_was_due_is_looked_at_again(
+    ada: User, admin: User, settings: LazySettings
+) -> None:
+    settings.RETENTION_DAYS = 365
+    used, held = old(ada), old(ada)
+    batch = purge.due(timezone.now())
+    assert len(batch) == 2
+    Conversation.objects.filter(pk=used.pk).update(active_at=timezone.now())
+    holds.place(admin, "Case 12", on=held)
+    assert [purge.purge(conversation, reason) for conversation, reason in batch] == [None, None]
+
+
+def test_what_another_has_purged_is_gone(ada: User) -> None:
+    conversation = old(ada)
+    assert purge.purge(conversation, purge.REQUESTED) is not None
+    assert purge.purge(conversation, purge.REQUESTED) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_purge_it_at_once_one_does(ada: User) -> None:
+    conversation, found = old(ada), []
+
+    def one() -> None:
+        try:
+            found.append(purge.purge(conversation, purge.REQUESTED))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(tombstone is None for tombstone in found) == [False, True, True, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_clean_up_waits_for_nobody_who_reads(ada: User) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("SQLite's write-ahead log")
+    reader = sqlite3.connect(connection.settings_dict["NAME"])
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM chat_message").fetchone()
+    try:
+        purge.purge(old(ada), purge.REQUESTED)
+        began = time.monotonic()
+        assert not purge.scrub()
+        assert time.monotonic() - began < 10  # SQLite would wait for 20 s, and all writers with it
+    finally:
+        reader.close()
+    assert purge.scrub()
 
 
 @pytest.mark.django_db(transaction=True)

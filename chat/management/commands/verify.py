@@ -1,5 +1,6 @@
 """Hold every receipt against the record, and go along the chain of the access log."""
 
+import re
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -22,6 +23,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, head: str | None = None, **options: Any) -> None:
+        if head is not None and not re.fullmatch(r"[0-9a-f]{64}", head):
+            raise CommandError("--head takes the 64 hexadecimal digits of an entry's hash.")
         sound = self._receipts()
         sound &= self._chain(head)
         if not sound:
@@ -50,8 +53,7 @@ class Command(BaseCommand):
                 f"access log: broken at entry {chain.broken.number}: {chain.broken.what}"
             )
             return False
-        known = {access_log.FIRST, "", None}
-        if head not in known and not AccessEntry.objects.filter(hash=head).exists():
+        if head not in {access_log.FIRST, None} and not AccessEntry.objects.filter(hash=head).exists():
             self.stderr.write("access log: no entry has the hash that was given")
             return False
         return True

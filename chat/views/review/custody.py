@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from chat.forms_custody import ExportForm, HoldForm
-from chat.models import LegalHold
+from chat.models import LegalHold, User
 from chat.record import export, holds
 from chat.review import who
 from chat.review.pseudonyms import name_of
@@ -67,12 +67,16 @@ def export_transcripts(request: HttpRequest) -> HttpResponseBase:
         context = {"form": form, "hidden": hidden}
         return render(request, "review/export.html", context, status=status)
     ordered = export.order(user, form.selection(), form.cleaned_data["purpose"], anonymous=hidden)
-    pieces = export.for_review(ordered, partial(name_of, hidden=hidden))
+    pieces = export.for_review(ordered, partial(name_of, hidden=hidden), _may_export)
     response = StreamingHttpResponse(pieces, content_type="application/zip")
     name = f"transcripts-{timezone.localdate().isoformat()}-{ordered.entry.number}"
     response["Content-Disposition"] = f'attachment; filename="{name}.zip"'
     response["X-Accel-Buffering"] = "no"
     return response
+
+
+def _may_export(user: User) -> bool:
+    return who.may_review(user) and who.granted(user, who.EXPORT)
 
 
 @for_reviewers
