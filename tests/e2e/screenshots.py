@@ -5,6 +5,8 @@ A server, a fake provider and Chromium, as in the tests; the conversations are s
 
 import argparse
 import asyncio
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from tests.fake_provider import FakeProvider, reply
 from . import samples
 from .browser import find_chromium, launch
 from .chat import PATIENCE_S, Answers, Chat
-from .server import Person, Server, prepare
+from .server import ROOT, Person, Server, prepare
 
 SIZES = {"wide": {"width": 1280, "height": 860}, "narrow": {"width": 390, "height": 844}}
 SCALE = 2  # device pixels: sharp on the screens that people read READMEs on
@@ -81,9 +83,30 @@ async def shoot(studio: Studio, server: Server, into: Path) -> None:
     await narrow.open(path)
     await take(narrow.page, into / "conversation-narrow.png")
     await assisted(wide, into)
+    await reviewed(studio, wide, path.split("/")[2], into)
     stranger = await studio.page(None, "wide", "light")
     await stranger.page.goto("/accounts/login/")
     await take(stranger.page, into / "sign-in.png")
+
+
+async def reviewed(studio: Studio, chat: Chat, conversation: str, into: Path) -> None:
+    """The queue, a transcript, and what operators look at."""
+    program = [sys.executable, "-m", "tests.e2e.past"]
+    await asyncio.to_thread(
+        subprocess.run, program, cwd=ROOT, env=chat.server.environment, check=True
+    )
+    page = chat.page
+    await page.goto("/review/")
+    await take(page, into / "review-queue.png")
+    await page.goto(f"/review/{conversation}/")
+    await page.get_by_label("It is in the review queue").check()
+    await page.get_by_role("button", name="Open the transcript").click()
+    await expect(page.get_by_role("button", name="Replay").first).to_be_visible()
+    await take(page, into / "review-transcript.png")
+    dark = await studio.page(chat.server.administrator, "wide", "dark")
+    await dark.page.goto("/operate/metrics/?range=30d")
+    await expect(dark.page.locator("canvas").first).to_be_visible()
+    await take(dark.page, into / "metrics.png")
 
 
 async def assisted(chat: Chat, into: Path) -> None:
@@ -129,7 +152,11 @@ def main(into: Path) -> None:
     with tempfile.TemporaryDirectory() as home, FakeProvider() as provider:
         prepared = prepare(Path(home) / "prepared", people=1)
         server = Server(
-            prepared, Path(home) / "server", provider.base_url, CHAT_MODELS="gpt-oss-120b"
+            prepared,
+            Path(home) / "server",
+            provider.base_url,
+            CHAT_MODELS="gpt-oss-120b",
+            MODEL_PRICES="gpt-oss-120b=0.15/0.6,qwen3-32b=0.1/0.4",
         )
         server.start()
         try:
