@@ -36,19 +36,27 @@ def judge(text: str, schema: dict[str, Any]) -> Judgement:
 
 
 def readable(
-    text: str, schema: dict[str, Any] | None, arguments: Iterable[str], reasoning: str = ""
+    text: str,
+    schema: dict[str, Any] | None,
+    calls: Iterable[tuple[str, str]],
+    reasoning: str = "",
+    unshown: Iterable[str] = (),
 ) -> str:
     """All that a reader can read: text, what JSON in it says, what it calls, how it was reasoned.
 
     A word that JSON spells with escapes, or that stands in a call's arguments, is on the page like
-    any other, and judged like any other.
+    any other, and judged like any other. ``calls`` are names and arguments; ``unshown`` is what a
+    model reads although no page shows it.
     """
     parts = [text]
     if schema is not None:
         parts += _spoken(text)
-    for argument in arguments:
-        parts += list(_spoken(argument)) or [argument]
+    for name, arguments in calls:
+        # As they came, too: what stands around the JSON, its numbers, a name that comes twice.
+        parts += [name, arguments, *_spoken(arguments)]
     parts.append(reasoning)
+    for piece in unshown:
+        parts += [piece, *_spoken(piece)] if "{" in piece else [piece]
     return "\n".join(part for part in parts if part)
 
 

@@ -1,5 +1,6 @@
 """The form of an assistant: what a version says, and who sees the assistant."""
 
+import json
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
+from chat import assistants
 from chat.forms import ParametersForm
 from chat.forms_schema import read_schema, written
 from chat.models import Assistant, AssistantVersion, ToolChoice, User, Visibility
@@ -191,6 +193,14 @@ class AssistantForm(ParametersForm):
         cleaned["approvals"] = [n for n in cleaned["tools"] if n in cleaned.get("approvals", [])]
         if not cleaned["tools"]:
             cleaned["tool_choice"] = ToolChoice.AUTO
+        schema = cleaned.get("response_schema")
+        told = {
+            "instructions": cleaned.get("instructions", ""),
+            "response_schema": json.dumps(schema, ensure_ascii=False) if schema else "",
+        }
+        for name, text in told.items():
+            if assistants.is_refused(text):
+                self.add_error(name, _("The moderation policy does not let a model read this."))
         nobody = "groups" in cleaned and not cleaned["groups"]
         if nobody and cleaned.get("visibility") == Visibility.GROUPS:
             self.add_error("groups", _("Choose at least one group."))

@@ -17,10 +17,10 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from chat import answers, doorbell, ledger, policy, verdicts
+from chat import answers, doorbell, ledger, passed_on, policy, verdicts
 from chat.database import in_database
 from chat.engine.provider import Provider
 from chat.models import (
@@ -42,6 +42,7 @@ logger = structlog.get_logger()
 RETRY_S = (5, 15, 60, 300, 900)  # between tries of a moderation service that is down
 ANSWER_S = 240.0  # for all pieces of one text
 LEASE_S = 300.0  # who asks has the verdict to himself for so long; he may have died meanwhile
+UNAVAILABLE = "unavailable"  # the error of a pending verdict that has been put off
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,14 @@ class Whole:
 def whole(
     text: str,
     schema: dict[str, Any] | None,
-    calls: Iterable[tuple[int, str]],
+    calls: Iterable[tuple[int, str, str]],
     reasoning: str = "",
 ) -> Whole:
-    """``calls`` are offsets and arguments of the reply's tool calls."""
+    """``calls`` are offsets, names and arguments of the reply's tool calls."""
     called = list(calls)
-    readable = answers.readable(text, schema, [arguments for _, arguments in called], reasoning)
-    answer = text[max((offset for offset, _ in called), default=0) :]
+    said = [(name, arguments) for _, name, arguments in called]
+    readable = answers.readable(text, schema, said, reasoning)
+    answer = text[max((offset for offset, _, _ in called), default=0) :]
     judgement = answers.judge(answer, schema) if text and schema is not None else None
     return Whole(text, readable, judgement)
 
@@ -73,22 +75,21 @@ def whole(
 def whole_of(message: Message) -> Whole:
     """The same of one on record. Synchronous."""
     generation = message.generation
-    calls = message.tool_calls.values_list("offset", "arguments")
+    calls = message.tool_calls.values_list("offset", "name", "arguments")
     return whole(message.text, generation.schema, calls, message.reasoning)
 
 
 async def reconcile(generation_id: int, provider: Provider) -> None:
-    """Hash, moderate and write the receipt of a generation that ended without one."""
+    """Hash, moderate and write the receipt of a generation that ended without one.
+
+    Remote backends are not waited for: what they have to say is pending, and due.
+    """
     found = await in_database(_to_reconcile, generation_id)
     if found is None:
         return
     reply, text_before, current = found
     results = await moderate_at_once(reply.readable, provider, text_before, current)
-    message_id = await in_database(
-        _write_later, generation_id, reply, results, current, len(text_before)
-    )
-    if message_id is not None and has_pending(reply.readable, results, current):
-        await moderate_pending(message_id, provider)
+    await in_database(_write_later, generation_id, reply, results, current, len(text_before))
 
 
 async def moderate_at_once(
@@ -117,10 +118,9 @@ def has_pending(readable: str, results: Collection[str], current: Current) -> bo
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Pending verdicts on a message that this process is to ask for, and what they are about."""
+    """A pending verdict on a message that this process is to ask for, and what it is about."""
 
-    message_id: int
-    names: tuple[str, ...]
+    name: str
     text: str
     at: Place
     direction: Direction
@@ -131,19 +131,21 @@ async def moderate_pending(
     message_id: int,
     provider: Provider,
     *,
-    but: Collection[str] = (),
+    only: Collection[str] | None = None,
     at_once: bool = False,
     stop_replies: bool = True,
 ) -> set[str]:
     """Ask the backends whose verdict on this message is pending and due; the names that are down.
 
-    ``but`` names those that need not be asked now; ``at_once`` takes what is not due yet, too.
+    ``only`` names those to be asked, if not all; ``at_once`` takes what a backend that was down has
+    put off, too. What nobody has configured any more is not asked.
     """
-    taken = await in_database(_take, message_id, frozenset(but), at_once)
     down: set[str] = set()
-    if taken is None:
-        return down
-    for name in taken.names:
+    for name in await in_database(_to_ask, message_id, only):
+        # Each is taken when its turn comes: the one before may have needed most of a lease.
+        taken = await in_database(_take, message_id, name, at_once)
+        if taken is None:
+            continue
         backend = taken.current.backend(name, taken.direction, provider)
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -172,24 +174,22 @@ def _write_later(
     results: Mapping[str, Result | Unclear],
     current: Current | None = None,
     before: int = 0,
-) -> int | None:
-    """``write`` in a transaction of its own; None when somebody else has written."""
+) -> None:
+    """``write`` in a transaction of its own; nothing when somebody else has written."""
     rows = Generation.objects.filter(pk=generation_id)
     with transaction.atomic():
         revision = next_revision(rows.values_list("conversation", flat=True).get())
         if not rows.filter(reconciled_at=None).update(reconciled_at=timezone.now()):
             transaction.set_rollback(True)
-            return None
-        generation = rows.select_related("conversation", "assistant").get()
-        assert generation.message_id is not None
+            return
+        generation = rows.select_related("conversation", "assistant", "message").get()
+        assert generation.message is not None
         weighed = write(generation, reply, results, current, before)
-        Message.objects.filter(pk=generation.message_id).update(
-            revision=revision, **withheld(weighed, generation.stop_reason)
-        )
+        shown = withheld(weighed, generation.stop_reason) or verdicts.lifted(generation.message)
+        Message.objects.filter(pk=generation.message.pk).update(revision=revision, **shown)
         transaction.on_commit(
             partial(doorbell.ring_conversation, generation.conversation_id), robust=True
         )
-    return generation.message_id
 
 
 def write(
@@ -247,6 +247,15 @@ def withheld(weighed: Weighed, stop_reason: str) -> dict[str, datetime]:
     return {}
 
 
+def unjudged(current: Current | None = None) -> dict[str, datetime]:
+    """What it changes in the message of a reply that it has ended and nobody has judged it yet."""
+    if settings.MODERATION_FAIL == "closed" and (
+        current.backends if current else policy.backends()
+    ):
+        return {"withheld_at": timezone.now()}
+    return {}
+
+
 def _is_drawn(share: float) -> bool:
     return share > 0 and random.random() < share  # noqa: S311
 
@@ -257,8 +266,9 @@ def judged(message: Message) -> tuple[str, Place]:
     if verdicts.direction_of(message) == Direction.OUTPUT:
         readable = whole_of(message).readable
     else:
-        arguments = message.tool_calls.values_list("arguments", flat=True)
-        readable = answers.readable(message.text, None, arguments)
+        calls = message.tool_calls.values_list("name", "arguments")
+        unshown = passed_on.unshown_of(message)
+        readable = answers.readable(message.text, None, calls, unshown=unshown)
     return before + readable, Place(len(before), len(message.text))
 
 
@@ -271,27 +281,47 @@ def due() -> QuerySet[Verdict]:
     )
 
 
-def _take(message_id: int, but: Collection[str], at_once: bool) -> Taken | None:
-    """Win the due verdicts of a message: of several processes, each is taken by one."""
+def _to_ask(message_id: int, only: Collection[str] | None) -> list[str]:
+    rows = Verdict.objects.filter(message=message_id, state=VerdictState.PENDING)
+    names = policy.backends() if only is None else only
+    return list(rows.filter(backend__in=names).order_by("pk").values_list("backend", flat=True))
+
+
+def _take(message_id: int, name: str, at_once: bool) -> Taken | None:
+    """Win a pending verdict of a message: of several processes, it is taken by one."""
+    current = policy.current()
+    if name not in current.backends:
+        return None
     pending = Verdict.objects.filter(state=VerdictState.PENDING)
-    rows = pending if at_once else due()
-    lease = timezone.now() + timedelta(seconds=LEASE_S)
-    names = []
-    for verdict in rows.filter(message=message_id).exclude(backend__in=but):
-        # The time of the next try is what two that want it see: it moves with the first.
-        mine = pending.filter(pk=verdict.pk, next_try_at=verdict.next_try_at)
-        if mine.update(next_try_at=lease):
-            names.append(verdict.backend)
+    verdict = (_waiting() if at_once else due()).filter(message=message_id, backend=name).first()
+    if verdict is None:
+        return None
+    # The time of the next try is what two that want it see: it moves with the first.
+    mine = pending.filter(pk=verdict.pk, next_try_at=verdict.next_try_at)
+    if not mine.update(next_try_at=timezone.now() + timedelta(seconds=LEASE_S), error=""):
+        return None
     message = Message.objects.select_related("generation__assistant").filter(pk=message_id).first()
-    if not names or message is None:
+    if message is None:
         return None
     text, at = judged(message)
-    direction = verdicts.direction_of(message)
-    return Taken(message_id, tuple(names), text, at, direction, policy.current())
+    return Taken(name, text, at, verdicts.direction_of(message), current)
+
+
+def _waiting() -> QuerySet[Verdict]:
+    """Pending verdicts that nobody is asking for at present, due or not.
+
+    One that was put off says why; one that is new is left to a worker for a while; and all others
+    that are not due are somebody's.
+    """
+    new = Q(next_try_at__lte=F("created_at") + timedelta(seconds=verdicts.WORKERS_S), tries=0)
+    due_now = Q(next_try_at=None) | Q(next_try_at__lte=timezone.now())
+    rows = Verdict.objects.filter(state=VerdictState.PENDING)
+    return rows.filter(due_now | new | ~Q(error=""))
 
 
 def _postpone(message_id: int, name: str) -> None:
     rows = Verdict.objects.filter(message=message_id, backend=name, state=VerdictState.PENDING)
     for tries in rows.values_list("tries", flat=True):
         wait = RETRY_S[min(tries, len(RETRY_S) - 1)]
-        rows.update(tries=tries + 1, next_try_at=timezone.now() + timedelta(seconds=wait))
+        later = timezone.now() + timedelta(seconds=wait)
+        rows.update(tries=tries + 1, next_try_at=later, error=UNAVAILABLE)

@@ -65,7 +65,7 @@ class Services:
         self._orphans = sweeper.Orphans()
         self.models: list[str] = list(settings.CHAT_MODELS)
         self.draining = asyncio.Event()
-        self._sweep_now = asyncio.Event()
+        self._sweep_now, self._moderate_now = asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -75,6 +75,7 @@ class Services:
             if settings.REDIS_URL:
                 self._tasks.append(asyncio.create_task(self._listen(self.worker), name="listen"))
         self._tasks.append(asyncio.create_task(self._sweep(), name="sweeper"))
+        self._tasks.append(asyncio.create_task(self._moderate(), name="moderation"))
         self._tasks.append(asyncio.create_task(self._list_models(), name="models"))
         if self.local_model is not None:
             self._tasks.append(asyncio.create_task(self.local_model.start(), name="local-model"))
@@ -94,6 +95,7 @@ class Services:
 
     def sweep_soon(self) -> None:
         self._sweep_now.set()
+        self._moderate_now.set()
 
     @property
     def readiness(self) -> Readiness:
@@ -129,16 +131,28 @@ class Services:
         self._orphans.only_holder = only
         while True:
             try:
-                await sweeper.sweep(self.provider, self._orphans)
+                swept = await sweeper.tidy(self.provider, self._orphans)
+                if swept.reconciled:
+                    self._moderate_now.set()
                 self._orphans.only_holder = None
             except DatabaseError as error:
                 # The workers' heartbeats could not be written either.
                 self._orphans.forget()
                 logger.warning("sweep_failed", error=type(error).__name__)
-            self._sweep_now.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SWEEP_EVERY_S):
-                    await self._sweep_now.wait()
+            except Exception:
+                logger.exception("sweep_failed")  # a row that went meanwhile; the next pass sees
+            await _rung(self._sweep_now)
+
+    async def _moderate(self) -> None:
+        """Beside the sweeping: a moderation service that is slow holds up no orphan."""
+        while True:
+            try:
+                await sweeper.moderate(self.provider)
+            except DatabaseError as error:
+                logger.warning("moderation_sweep_failed", error=type(error).__name__)
+            except Exception:
+                logger.exception("moderation_sweep_failed")
+            await _rung(self._moderate_now)
 
     async def _listen(self, worker: Worker) -> None:
         """Be rung by other processes. A lost ring is made up for by the worker's own polls."""
@@ -164,6 +178,14 @@ class Services:
                 self.models = await self.provider.models()
                 delay_s = MODELS_REFRESH_S
             await asyncio.sleep(delay_s)
+
+
+async def _rung(bell: asyncio.Event) -> None:
+    """Wait until it is rung, or it is time to look again."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SWEEP_EVERY_S):
+            await bell.wait()
+    bell.clear()
 
 
 def _spare_loopback_the_proxy() -> None:

@@ -1,12 +1,14 @@
 """The sweeper: finishes what a crash left, and what could not be finished at once.
 
 Orphans, whose worker has died; replies that ended without a receipt; verdicts still pending. Every
-serving process and every engine sweeps; each step is won by one of them.
+serving process and every engine sweeps; each step is won by one of them. The verdicts are a pass of
+their own (``moderate``): a moderation service may be slow, and an orphan is found meanwhile.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,7 +17,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from chat import doorbell, ledger, reconcile, remoderate
+from chat import doorbell, ledger, policy, reconcile, remoderate, verdicts
 from chat.database import in_database
 from chat.engine.provider import Provider
 from chat.models import Generation, Message, Purpose, State, Verdict, VerdictState
@@ -26,6 +28,8 @@ logger = structlog.get_logger()
 
 ORPHANED_AFTER_S = 15.0  # seven missed heartbeats
 BATCH = 100
+# Of a backend that is configured here no more, or not yet: other processes may still have it.
+GIVEN_UP_AFTER = timedelta(minutes=10)
 
 
 class Orphans:
@@ -84,7 +88,8 @@ def _interrupt_orphans(orphans: Orphans) -> int:
             if won and generation.message_id is not None:
                 record.stop_open(generation.message_id)
             interrupted += won
-            Message.objects.filter(generation=generation).update(revision=revision)
+            kept_back = reconcile.unjudged() if won else {}
+            Message.objects.filter(generation=generation).update(revision=revision, **kept_back)
             transaction.on_commit(
                 partial(doorbell.ring_conversation, generation.conversation_id), robust=True
             )
@@ -102,18 +107,32 @@ class Swept:
 
 
 async def sweep(provider: Provider, orphans: Orphans) -> Swept:
-    """Finish what a crash left: orphans, unreconciled replies, verdicts still pending; purge."""
+    """All of it in one pass: what a crash left, what is due, and the verdicts."""
+    swept = await tidy(provider, orphans)
+    return replace(swept, moderated=await moderate(provider))
+
+
+async def tidy(provider: Provider, orphans: Orphans) -> Swept:
+    """Finish what a crash left, orphans and unreconciled replies, and purge. Asks nobody."""
     interrupted = await in_database(_interrupt_orphans, orphans)
     await in_database(ledger.enter_titles)
     unreconciled = await in_database(_unreconciled)
     await _each(reconcile.reconcile, unreconciled, provider)
+    purged = await in_database(purge.purge_due)
+    if interrupted or unreconciled:
+        logger.info("swept", orphans=interrupted, reconciled=len(unreconciled))
+    return Swept(interrupted, len(unreconciled), 0, purged)
+
+
+async def moderate(provider: Provider) -> int:
+    """Ask for the verdicts that are due, and again for those that are out of date.
+
+    May take as long as the slowest backend. Returns on how many messages verdicts were due.
+    """
+    await in_database(_give_up)
     moderated = await _moderate_due(provider)
     await _remoderate(provider)
-    purged = await in_database(purge.purge_due)
-    swept = Swept(interrupted, len(unreconciled), moderated, purged)
-    if any((swept.orphans, swept.reconciled)):
-        logger.info("swept", orphans=interrupted, reconciled=swept.reconciled, moderated=moderated)
-    return swept
+    return moderated
 
 
 async def _each(
@@ -130,19 +149,24 @@ async def _each(
 
 
 async def _moderate_due(provider: Provider) -> int:
-    """Ask for the verdicts that are due; returns of how many messages.
+    """Ask for the verdicts that are due, every backend for its own: none waits for another's."""
+    due = await in_database(_due_messages)
+    work = [_moderate_by(name, messages, provider) for name, messages in due.items()]
+    for failure in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(failure, BaseException):
+            raise failure
+    return len({message for messages in due.values() for message in messages})
 
-    A backend that is down is asked once in a pass: each refusal may take its whole deadline, and
-    what a crash left must not wait for them all.
-    """
+
+async def _moderate_by(name: str, messages: Iterable[int], provider: Provider) -> None:
+    """One that is down is asked once in a pass: each refusal may take its whole deadline."""
     down: set[str] = set()
 
     async def moderate(message_id: int, provider: Provider) -> None:
-        down.update(await reconcile.moderate_pending(message_id, provider, but=down))
+        if not down:
+            down.update(await reconcile.moderate_pending(message_id, provider, only=(name,)))
 
-    due = await in_database(_due_messages)
-    await _each(moderate, due, provider)
-    return len(due)
+    await _each(moderate, messages, provider)
 
 
 async def _remoderate(provider: Provider) -> None:
@@ -154,9 +178,20 @@ async def _remoderate(provider: Provider) -> None:
         logger.exception("remoderation_failed")
 
 
-def _due_messages() -> list[int]:
-    rows = reconcile.due().order_by("next_try_at").values_list("message", flat=True)
-    return list(dict.fromkeys(rows[:BATCH]))
+def _due_messages() -> dict[str, list[int]]:
+    """By backend, those that have waited longest first."""
+    due = reconcile.due().order_by("next_try_at")
+    return {
+        name: list(due.filter(backend=name).values_list("message", flat=True)[:BATCH])
+        for name in policy.backends()
+    }
+
+
+def _give_up() -> None:
+    configured = policy.backends()
+    rows = verdicts.unasked(configured, GIVEN_UP_AFTER)
+    for message_id in set(rows.values_list("message", flat=True)[:BATCH]):
+        verdicts.give_up(message_id, configured, GIVEN_UP_AFTER)
 
 
 def _unreconciled() -> list[int]:

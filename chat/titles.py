@@ -5,7 +5,7 @@ goes wrong, the first words of the question stay as the title.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
 
@@ -13,12 +13,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from chat import doorbell, ledger
+from chat import doorbell, ledger, verdicts
 from chat.database import in_database
 from chat.engine.errors import ProviderError
 from chat.engine.events import UsageDelta
 from chat.engine.provider import Provider
-from chat.models import Conversation, Generation, Message, Purpose, Role, State
+from chat.models import Action, Conversation, Direction, Generation, Message, Purpose, State
+from chat.moderation.base import Unclear, ask
+from chat.policy import Current
 
 MAX_TOKENS = 24
 EXCERPT_CHARS = 600
@@ -27,6 +29,12 @@ INSTRUCTIONS = (
     "You write titles. Answer with a title of two to six words for the conversation that you are "
     "given. No quotation marks, no full stop, nothing else."
 )
+
+
+class Unfit(ProviderError):
+    """The model's title must not be shown."""
+
+    kind = "moderated"
 
 
 def wanted(conversation: Conversation, parent: Message) -> bool:
@@ -45,28 +53,43 @@ def request(conversation_id: UUID, model: str) -> None:
     Generation.objects.bulk_create([title], ignore_conflicts=True)
 
 
-def prompt(messages: Iterable[Message]) -> list[dict[str, Any]]:
+def prompt(question: Message | None) -> list[dict[str, Any]]:
     """What the model is shown: the beginning of the first question."""
-    questions = [m for m in messages if m.role == Role.USER]
-    first = min(questions, key=lambda m: m.pk).text if questions else ""
-    excerpt = first[:EXCERPT_CHARS]
+    excerpt = question.text[:EXCERPT_CHARS] if question is not None else ""
     return [
         {"role": "system", "content": INSTRUCTIONS},
         {"role": "user", "content": f"The conversation begins:\n\n{excerpt}\n\nTitle:"},
     ]
 
 
-async def run(job: Any, provider: Provider) -> None:
-    """Ask for the title of a claimed job and keep it if it is usable."""
+async def run(job: Any, provider: Provider, check: Awaitable[None]) -> None:
+    """Ask for the title of a claimed job and keep it if it is usable.
+
+    ``check`` raises a ProviderError when no model may read the question.
+    """
     usage: UsageDelta | None = None
+    error: ProviderError | None = None
     try:
+        await check
         answer, usage = await provider.completion(job.request)
-        title, error = tidy(answer), None
+        title = tidy(answer)
+        await _refuse_unfit(title, job.current, provider)
     except ProviderError as failure:
         title, error = "", failure
     await in_database(_save, job, title, usage, error)
     if title:
         doorbell.ring_user(job.owner_id)
+
+
+async def _refuse_unfit(title: str, current: Current, provider: Provider) -> None:
+    """A title is what a model says, and no reviewer reads it: whatever is objected to is left."""
+    for name in current.at_once if title else ():
+        found = await ask(current.backend(name, Direction.OUTPUT, provider), title)
+        if isinstance(found, Unclear):
+            raise Unfit
+        action = current.policy.action(Direction.OUTPUT, found.categories, found.hits)
+        if action != Action.ALLOW:
+            raise Unfit
 
 
 def tidy(answer: str) -> str:
@@ -85,6 +108,9 @@ def tidy(answer: str) -> str:
 def _save(job: Any, title: str, usage: UsageDelta | None, error: ProviderError | None) -> None:
     now = timezone.now()
     with transaction.atomic():
+        question = Message.objects.filter(pk=job.question_id).first()
+        if title and question is not None and verdicts.is_blocked(question):
+            title, error = "", Unfit()  # since it was asked for
         rows = Generation.objects.filter(pk=job.generation_id, attempt=job.attempt)
         won = rows.move(
             State.COMPLETE if title else State.FAILED,

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from chat import doorbell, policy
@@ -37,6 +37,8 @@ MODERATION = "moderation"  # the reason of a reply that is ended because of a ve
 # A worker that is about to ask a model looks at the question first. What it has not decided by
 # then is the sweeper's.
 WORKERS_S = 30.0
+NOT_CONFIGURED = "the backend is no longer configured"
+TITLED_BY_CHARS = 1_000  # of a question, at most, a title is made of
 HISTORY = 20  # earlier opinions kept with a verdict
 BATCH = 500
 BLOCKING = (Action.WITHHOLD, Action.STOP)
@@ -181,14 +183,15 @@ def decide(
         if message is None:
             return  # purged
         direction = direction_of(message)
-        won = False
+        won = set()
         for name, result in found.items():
             rows = message.verdicts.filter(backend=name, state=VerdictState.PENDING)
             for tries in rows.values_list("tries", flat=True):
                 given = opinion(result, direction, current, at)
-                won |= bool(rows.update(**given, tries=tries + 1))
+                if rows.update(**given, tries=tries + 1):
+                    won.add(name)
         if won:
-            _follow(message, stop_replies=stop_replies)
+            _follow(message, won, stop_replies=stop_replies)
 
 
 def write_down_passed(
@@ -210,19 +213,51 @@ def revise(message_id: int, revised: Mapping[int, dict[str, Any]]) -> None:
     """
     with transaction.atomic():
         message = _locked(message_id)
-        if message is None or _is_decided(message):
+        if message is None or _is_reviewed(message):
             return
-        changed = False
+        changed = set()
         kept = (VerdictState.OVERRIDDEN, VerdictState.PENDING)
         for verdict in message.verdicts.filter(pk__in=revised).exclude(state__in=kept):
             before = _said(verdict)
             _set(verdict, revised[verdict.pk])
             after = _said(verdict)
-            changed |= any(before[name] != after[name] for name in ("state", "action"))
+            if any(before[name] != after[name] for name in ("state", "action")):
+                changed.add(verdict.backend)
             verdict.history = [*verdict.history, before][-HISTORY:]
             verdict.save()
         if changed:
-            _follow(message, stop_replies=False)
+            _follow(message, changed, stop_replies=False)
+
+
+def give_up(message_id: int, configured: Collection[str], since: timedelta) -> None:
+    """Wait no longer for backends that nobody has configured any more.
+
+    Where there is another verdict it stands alone; else a person has to look. ``since``: how long
+    they have been pending at least, because two configurations may run side by side for a while.
+    """
+    with transaction.atomic():
+        message = _locked(message_id)
+        if message is None:
+            return
+        rows = unasked(configured, since).filter(message=message_id)
+        names = set(rows.values_list("backend", flat=True))
+        if message.verdicts.exclude(backend__in=names).exists():
+            rows.delete()
+        else:
+            given = {"next_try_at": None, "decided_at": timezone.now(), "error": NOT_CONFIGURED}
+            rows.update(state=VerdictState.ERROR, **given)
+        _follow(message, names, stop_replies=False)
+
+
+def unasked(configured: Collection[str], since: timedelta) -> QuerySet[Verdict]:
+    """Pending verdicts that no backend will be asked for."""
+    rows = Verdict.objects.filter(state=VerdictState.PENDING, created_at__lt=timezone.now() - since)
+    return rows.exclude(backend__in=configured)
+
+
+def lifted(message: Message) -> dict[str, Any]:
+    """What changes of a message that was withheld until it was judged, and has passed."""
+    return _withheld(message, blocks=False, anew=False)
 
 
 def is_blocked(message: Message) -> bool:
@@ -249,20 +284,27 @@ def _locked(message_id: int) -> Message | None:
     return found
 
 
-def _follow(message: Message, *, stop_replies: bool) -> None:
-    """What the verdicts of a message come to, for its reader, its receipt and the reviewers."""
-    weighed = weigh(message.verdicts.all())
+def _follow(message: Message, backends: Collection[str], *, stop_replies: bool) -> None:
+    """What the verdicts of a message come to, for its reader, its receipt and the reviewers.
+
+    ``backends`` have just said something new. What they flag nobody has decided on yet, also where
+    a reviewer has decided on the message before.
+    """
+    rows = list(message.verdicts.all())
+    weighed, news = weigh(rows), weigh(row for row in rows if row.backend in backends)
     shown: dict[str, Any] = {}
     if direction_of(message) == Direction.OUTPUT:
         Receipt.objects.filter(generation__message=message).update(verdict=weighed.overall)
-        shown = _withheld(message, blocks=weighed.blocks)
+        shown = _withheld(message, blocks=weighed.blocks, anew=news.action in BLOCKING)
         visible = True
     else:
-        shown = _withheld(message, blocks=weighed.withheld)
+        shown = _withheld(message, blocks=weighed.withheld, anew=news.withheld)
         visible = bool(shown)
-        if stop_replies and weighed.action in BLOCKING:
-            _stop_reply(message)
-    announce(message.pk, weighed)
+        if weighed.action in BLOCKING:
+            _untitle(message)
+            if stop_replies:
+                _stop_reply(message)
+    announce(message.pk, news)
     if visible:
         revision = message.conversation.bump()
         Message.objects.filter(pk=message.pk).update(revision=revision, **shown)
@@ -271,12 +313,17 @@ def _follow(message: Message, *, stop_replies: bool) -> None:
         )
 
 
-def _withheld(message: Message, *, blocks: bool) -> dict[str, Any]:
-    """What changes of a message's being withheld. What a person has decided on does not."""
-    if blocks == (message.withheld_at is not None) or _is_decided(message):
+def _withheld(message: Message, *, blocks: bool, anew: bool) -> dict[str, Any]:
+    """What changes of a message's being withheld. What a person has decided on does not.
+
+    Except when a verdict blocks it ``anew``, which that person could not know of.
+    """
+    if blocks == (message.withheld_at is not None):
         return {}
     if blocks:
-        return {"withheld_at": timezone.now()}
+        return {"withheld_at": timezone.now()} if anew or not _is_decided(message) else {}
+    if _is_reviewed(message):
+        return {}
     question = _question(message)
     if question is not None and is_blocked(question):
         return {}  # it was ended because of what was asked
@@ -291,9 +338,32 @@ def _question(message: Message) -> Message | None:
 
 
 def _is_decided(message: Message) -> bool:
-    """Has a reviewer decided on it, or is about to?"""
+    """Has a reviewer decided on it, or proposed to? Who escalates has not: it waits for others."""
+    waits = (ReviewState.OPEN, ReviewState.ESCALATED)
+    items = ReviewItem.objects.filter(message=message)
+    return items.exclude(state__in=waits, outcome="").exists()
+
+
+def _is_reviewed(message: Message) -> bool:
+    """Has a reviewer done anything about it, if only escalated it? Then no policy restores it."""
     items = ReviewItem.objects.filter(message=message)
     return items.exclude(state=ReviewState.OPEN, outcome="").exists()
+
+
+def _untitle(message: Message) -> None:
+    """Take the title off a conversation that has it from this question; what a user gave stays.
+
+    One of a program's is always its first words, and only looks as if a user had given it.
+    """
+    conversation = message.conversation
+    words = " ".join(message.text[:TITLED_BY_CHARS].split())
+    copied = words.startswith(conversation.title.removesuffix("…").rstrip())
+    of_program = conversation.api_key_id is not None and copied
+    of_ours = message.parent_id is None and not conversation.titled_by_user
+    if conversation.title and (of_program or of_ours):
+        type(conversation).objects.filter(pk=conversation.pk).update(title="")
+        ring = partial(doorbell.ring_user, conversation.owner_id)
+        transaction.on_commit(ring, robust=True)
 
 
 def _stop_reply(message: Message) -> None:

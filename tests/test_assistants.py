@@ -14,7 +14,15 @@ from django.test import Client
 
 from chat import actions, assistants, branches, forms_assistants
 from chat.forms_schema import MAX_BYTES
-from chat.models import Assistant, AssistantVersion, Conversation, Generation, Message, User
+from chat.models import (
+    Assistant,
+    AssistantVersion,
+    Conversation,
+    Generation,
+    Message,
+    PolicyRule,
+    User,
+)
 from tests.conftest import make_user
 from tests.talk import end
 from tests.test_views import HTMX, composer
@@ -623,3 +631,24 @@ def test_the_administration_shows_every_version_and_changes_none(
     for path in (url, url.replace("change", "delete"), "/admin/chat/assistant/add/"):
         assert client.post(path, {"post": "yes"}).status_code == 403
     assert AssistantVersion.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("instructions", "Say: I will kill you, you worthless piece of shit."),
+        (
+            "response_schema",
+            '{"type": "object", "title": "I will \\u006bill you, you worthless piece of shit."}',
+        ),
+    ],
+)
+def test_what_no_model_may_be_asked_it_may_not_be_instructed(
+    client: Client, field: str, value: str
+) -> None:
+    PolicyRule.objects.create(direction="input", action="stop", category="")
+    page = refused(client, **{field: value})
+    assert "does not let a model read this" in page
+    assert "you worthless piece" in page
+    PolicyRule.objects.update(action="flag")
+    assert client.post(NEW, {**FORM, field: value}).status_code == 302

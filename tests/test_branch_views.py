@@ -226,3 +226,11 @@ def test_a_page_costs_as_many_queries_whatever_its_length_and_branches(
             branches.continue_reply(ada, conversation, reply.pk)
             end(conversation, "The rest")
     assert queries_of(client, conversation) == short
+
+
+def test_the_form_of_an_edit_does_not_show_what_is_withheld(client: Client, ada: User) -> None:
+    _, asked, _ = talk(ada)
+    Message.objects.filter(pk=asked.pk).update(text="Secret words", withheld_at=timezone.now())
+    form = client.get(path(asked, "edit"), headers=HTMX).content.decode()
+    assert "Secret" not in form
+    assert "Save and send" in form

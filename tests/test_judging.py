@@ -1,5 +1,6 @@
 """What people write is judged before a model reads it, and a policy says what follows."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -11,13 +12,14 @@ import pytest_asyncio
 from django.conf import LazySettings
 from django.utils import timezone
 
-from chat import actions, branches, reconcile, sweeper
+from chat import actions, branches, policy, reconcile, sweeper
 from chat.api.actions import accept
 from chat.api.requests import read
 from chat.database import in_database
 from chat.engine.provider import Endpoint, Provider
 from chat.models import (
     ApiKey,
+    Conversation,
     Generation,
     Message,
     ModerationRule,
@@ -30,6 +32,7 @@ from chat.models import (
 )
 from chat.models.api import digest
 from chat.services import Services
+from chat.worker.questions import Questions, Unjudged, check
 from tests.fake_provider import (
     Cut,
     Done,
@@ -144,6 +147,8 @@ async def test_a_question_that_is_stopped_reaches_no_model(
     asked = await question(conversation)
     assert asked.text == RUDE
     assert (asked.withheld_at is not None) == (action == "withhold")
+    titles = Conversation.objects.filter(pk=conversation).values_list("title", flat=True)
+    assert await in_database(titles.get) == ""
     # Trying again, and asking something else behind it, change nothing.
     user = await in_database(User.objects.get, username="ada")
     await in_database(branches.regenerate, user, conversation, generation.message_id)
@@ -175,6 +180,56 @@ async def test_a_title_is_not_made_of_a_question_that_was_stopped(
         lambda: [r for r in provider.requests if r.kind == "completion"]
     )
     assert "worthless" not in json.dumps([request.body for request in requests])
+
+
+async def test_a_title_that_a_model_words_badly_is_left(
+    running: Services, provider: FakeProvider
+) -> None:
+    provider.title = RUDE
+    conversation = await ask("Hello there")
+    rows = Generation.objects.filter(conversation=conversation, purpose="title", state="failed")
+    await eventually(lambda: in_database(rows.filter(error_kind="moderated").exists))
+    titles = Conversation.objects.filter(pk=conversation).values_list("title", flat=True)
+    assert await in_database(titles.get) == "Hello there"
+
+
+async def test_a_title_is_asked_with_nothing_unchecked_where_nothing_may_pass(
+    running: Services, provider: FakeProvider, settings: LazySettings
+) -> None:
+    """It is of the question whose reply is complete, and that one has passed."""
+    settings.MODERATION_BACKENDS = ["local", "openai"]
+    settings.MODERATION_FAIL = "closed"
+    provider.override("moderations", Script(Status(503)))
+    conversation = await ask("An unchecked question")
+    await ended(conversation)
+    provider.override("moderations", None)
+    user = await in_database(User.objects.get, username="ada")
+    asked = await question(conversation)
+    await in_database(branches.edit, user, conversation, asked.pk, "Hello there", "edit-key")
+    requests = await provider.eventually(
+        lambda: [r for r in provider.requests if r.kind == "completion"]
+    )
+    assert "Hello there" in json.dumps(requests[0].body)
+    assert "unchecked" not in json.dumps(requests[0].body)
+
+
+async def test_many_short_messages_leave_the_loop_its_turns(
+    running: Services, provider: FakeProvider
+) -> None:
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    unjudged = tuple(Unjudged(-n, ("local",), "Hi.") for n in range(100))
+    current = await in_database(policy.current)
+    ticking = asyncio.create_task(tick())
+    await check(Questions(unjudged), current, running.provider, lambda work: work.close())
+    ticking.cancel()
+    assert turns >= 100
 
 
 @pytest_asyncio.fixture
@@ -475,7 +530,7 @@ async def test_a_due_verdict_is_taken_by_one_process(
     message = await in_database(ask_without_worker, ada)
     await in_database(message.verdicts.update, next_try_at=timezone.now())
     client = Provider(lambda: Endpoint(provider.base_url, "key"))
-    first = await in_database(reconcile._take, message.pk, frozenset(), False)
+    first = await in_database(reconcile._take, message.pk, "openai", False)
     assert first is not None
     assert await reconcile.moderate_pending(message.pk, client) == set()
     assert provider.requests == []

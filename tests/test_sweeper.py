@@ -3,15 +3,22 @@
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from django.conf import LazySettings
 from django.utils import timezone
 
-from chat import actions, sweeper
+from chat import actions, reconcile, sweeper
 from chat.database import in_database
 from chat.engine.provider import Endpoint, Provider
-from chat.models import Generation, Message, State, User
+from chat.models import Generation, Message, ReviewItem, State, User, Verdict
+from chat.services import Services
+from tests.fake_provider import FakeProvider, Gate, Script, Status
+from tests.support import eventually
+from tests.talk import ask, talk
 from tests.test_pipeline import ended
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,3 +123,106 @@ def test_the_backlog_counts_what_waits(ada: User) -> None:
     assert sweeper.backlog()["unreconciled"] == 0
     actions.stop(ada, conversation)
     assert sweeper.backlog()["unreconciled"] == 1
+
+
+# --- Verdicts ------------------------------------------------------------------------------------
+
+
+def _left(user: User) -> int:
+    """A reply that has ended and has no receipt."""
+    conversation, _, reply = talk(user, "Half")
+    Generation.objects.filter(conversation=conversation).update(stop_reason="orphaned")
+    return reply.pk
+
+
+def _make_due(*message_ids: int) -> None:
+    rows = Verdict.objects.filter(message__in=message_ids, state="pending")
+    rows.update(next_try_at=timezone.now() - timedelta(minutes=1))
+
+
+async def test_a_slow_moderation_service_holds_no_sweep_up(
+    ada: User, running: Services, provider: FakeProvider, settings: LazySettings
+) -> None:
+    settings.MODERATION_BACKENDS = ["local", "openai"]
+    provider.override("moderations", Script(Gate("verdict"), Status(503)))
+    asked = await in_database(ask, ada, "Due?")
+    await in_database(_make_due, asked.pk)
+    running.sweep_soon()
+    await provider.eventually(lambda: [r for r in provider.requests if r.kind == "moderations"])
+    reply = await in_database(_left, ada)
+    running.sweep_soon()
+
+    async def reconciled() -> bool:
+        rows = Generation.objects.filter(message=reply, reconciled_at__isnull=False)
+        return await in_database(rows.exists)
+
+    await eventually(reconciled)
+    provider.open("verdict")
+
+
+async def test_a_backend_that_is_down_starves_no_other(
+    ada: User, provider: FakeProvider, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper, "BATCH", 2)
+    settings.CONCURRENT_REPLIES_PER_USER = 9
+    settings.MODERATION_BACKENDS = ["openai"]
+    waiting = [await in_database(ask, ada) for _ in range(4)]
+    settings.MODERATION_BACKENDS = ["openai", "local"]
+    last = await in_database(ask, ada)
+    await in_database(_make_due, *(message.pk for message in waiting), last.pk)
+    provider.override("moderations", Script(Status(503)))
+    client = Provider(lambda: Endpoint(provider.base_url, "key"))
+    await sweeper.moderate(client)
+    await client.close()
+    rows = Verdict.objects.filter(message=last, backend="local", state="passed")
+    assert await in_database(rows.exists)
+    assert len([r for r in provider.requests if r.kind == "moderations"]) <= 3  # its retries
+
+
+@pytest.mark.parametrize(("others", "left"), [(["local"], []), ([], ["error"])])
+async def test_a_backend_that_nobody_has_any_more_is_not_waited_for(
+    ada: User, nobody: Provider, settings: LazySettings, others: list[str], left: list[str]
+) -> None:
+    settings.MODERATION_BACKENDS = [*others, "openai"]
+    message = await in_database(ask, ada)
+    settings.MODERATION_BACKENDS = ["local"]
+    await in_database(_make_due, message.pk)
+    rows = Verdict.objects.filter(message=message, backend="openai")
+    await sweeper.moderate(nobody)
+    assert await in_database(_states, rows) == ["pending"]  # another process may have it
+    await in_database(rows.update, created_at=timezone.now() - sweeper.GIVEN_UP_AFTER)
+    await sweeper.moderate(nobody)
+    assert await in_database(_states, rows) == left
+    items = ReviewItem.objects.filter(message=message, is_unclear=True)
+    assert await in_database(items.exists) == bool(left)
+
+
+def _states(rows: Any) -> list[str]:
+    return list(rows.values_list("state", flat=True))
+
+
+@pytest.mark.parametrize(("backends", "shown"), [(["local"], True), (["local", "openai"], False)])
+async def test_where_nothing_may_pass_unchecked_half_a_reply_waits_for_its_verdict_too(
+    ada: User, nobody: Provider, settings: LazySettings, backends: list[str], shown: bool
+) -> None:
+    settings.MODERATION_BACKENDS = backends
+    settings.MODERATION_FAIL = "closed"
+    conversation = await in_database(_orphan, ada, 60)
+    rows = Message.objects.filter(conversation=conversation, role="assistant", text="Half")
+    assert await in_database(sweeper._interrupt_orphans, sweeper.OrphansAtOnce()) == 1
+    assert await in_database(rows.filter(withheld_at__isnull=False).exists)
+    await sweeper.tidy(nobody, sweeper.OrphansAtOnce())
+    assert await in_database(rows.filter(withheld_at=None).exists) == shown
+
+
+async def test_who_asks_at_once_leaves_what_another_asks_and_takes_what_was_put_off(
+    ada: User, provider: FakeProvider, settings: LazySettings
+) -> None:
+    settings.MODERATION_BACKENDS = ["openai"]
+    message = await in_database(ask, ada)
+    take = partial(in_database, reconcile._take, message.pk, "openai", True)
+    assert await take() is not None  # new: the worker's
+    assert await take() is None
+    await in_database(reconcile._postpone, message.pk, "openai")
+    assert await take() is not None
+    assert await take() is None

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from chat import actions, services, verdicts
+from chat import actions, passed_on, services, verdicts
 from chat.api import errors
 from chat.api.requests import Asked
 from chat.api.transcripts import Called
@@ -83,8 +83,14 @@ def _write(conversation: Conversation, asked: Asked) -> Message:
         for number, call in enumerate(one.calls)
     ]
     ToolCall.objects.bulk_create(calls, batch_size=BATCH)
-    said_to_model = zip(rows, asked.said, strict=False)
-    verdicts.expect([row for row, one in said_to_model if one.text or one.calls])
+    said_to_model = enumerate(zip(rows, asked.said, strict=False))
+    verdicts.expect(
+        [
+            row
+            for number, (row, one) in said_to_model
+            if one.text or one.calls or any(passed_on.unshown(asked.given, number))
+        ]
+    )
     return rows[-1]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from chat.api.errors import invalid
 from chat.models import Role
+from chat.passed_on import TEXTS
 
 ROLES = {
     "system": Role.SYSTEM,
@@ -13,9 +14,9 @@ ROLES = {
     "assistant": Role.ASSISTANT,
     "tool": Role.TOOL,
 }
-# What a part that is no text is called in the transcript; the provider gets it as it came.
+# What a part that is no text is called in the transcript; the provider gets it as it came, and the
+# strings in it are judged: see ``chat.passed_on``.
 NOTES = {"image_url": "[image]", "input_audio": "[audio]", "file": "[file]"}
-TEXTS = {"text": "text", "refusal": "refusal"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,13 +40,15 @@ class Changes:
 
     ``gone``: the conversation may no longer be read, or does not exist yet when ``missing``.
     ``whole``: the fragments replace the whole transcript. ``settled``: messages whose reply has
-    ended.
+    ended. ``replaced``: messages of which the fragments have all there is now, instead of what the
+    page had followed; with ``whole`` that is true of each.
     """
 
     cursor: int
     fragments: list[Fragment] = field(default_factory=list)
     running: Running | None = None
     settled: set[int] = field(default_factory=set)
+    replaced: set[int] = field(default_factory=set)
     whole: bool = False
     gone: bool = False
     missing: bool = False
@@ -107,6 +109,7 @@ def _newer(conversation: Conversation, cursor: int, followed: Set[int], changes:
         elif message.pk in followed and message.withheld_at is None and not _is_decided(message):
             changes.fragments += _surroundings(message, tree)
         else:
+            changes.replaced.add(message.pk)
             changes.fragments.append(Fragment(target, "outerHTML", message_html(message, tree)))
         _note(message, changes)
         if message.pk in changes.settled and message.pk == conversation.head_id:

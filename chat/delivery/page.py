@@ -97,7 +97,9 @@ def outcome(message: Message) -> dict[str, str] | None:
     said = {
         DecisionKind.UPHOLD: _("Removed after review."),
         DecisionKind.REDACT: _("A passage was redacted after review."),
-        DecisionKind.DISMISS: _("Restored after review.") if item.was_withheld else "",
+        DecisionKind.DISMISS: _("Restored after review.")
+        if item.was_withheld and message.withheld_at is None  # a verdict may withhold it anew
+        else "",
     }.get(DecisionKind(item.outcome), "")
     if item.is_reported and item.state == ReviewState.CLOSED:
         said = f"{said} {_('Your report was reviewed.')}".strip()

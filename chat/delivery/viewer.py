@@ -155,6 +155,8 @@ class Viewer:
             return
         self._new = self._opening = False
         self.cursor = found.cursor
+        # A notice stands there now, say: when the text comes back, it has to be sent.
+        self._followed -= self._followed if found.whole else found.replaced
         following = self._running.message_id if self._running is not None else None
         if found.whole or following in found.settled:
             self._unfollow()

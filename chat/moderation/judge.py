@@ -7,8 +7,10 @@ is no verdict, never a pass. What addresses the judge is flagged whatever the ju
 """
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -68,6 +70,7 @@ INSTRUCTIONS = (
     ' Answer with one JSON object. Its member "nonce" must be the string {nonce}.'
 )
 
+_NO_LETTER = re.compile(r"[^\x00-\x7f\w]")
 _defaults: "WeakKeyDictionary[Provider, str]" = WeakKeyDictionary()
 
 
@@ -80,7 +83,7 @@ class JudgeBackend:
 
     async def moderate(self, text: str) -> Result:
         """Raises ModerationUnavailable, or ModerationUnclear for an answer that is no verdict."""
-        pieces = list(_pieces(text))
+        pieces = list(islice(_pieces(text), MOST_PIECES + 1))
         if len(pieces) > MOST_PIECES:
             raise ModerationUnclear("the text is too long for the judge")
         try:
@@ -96,8 +99,7 @@ class JudgeBackend:
         nonce = secrets.token_hex(8)
         messages = (
             {"role": "system", "content": INSTRUCTIONS.replace("{nonce}", nonce)},
-            # Escaped beyond ASCII: no character of the text means anything to a template.
-            {"role": "user", "content": json.dumps({"text": text}).replace("<", "\\u003c")},
+            {"role": "user", "content": f'{{"text": {_escaped(text)}}}'},
         )
         request = Request(model, messages, temperature=0.0, max_tokens=MAX_TOKENS, schema=SCHEMA)
         scores = read(await self._provider.complete(request), nonce)
@@ -151,6 +153,23 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
-    step = PIECE_CHARS - OVERLAP_CHARS
-    for start in range(0, max(1, len(text) - OVERLAP_CHARS), step):
-        yield start, text[start : start + PIECE_CHARS]
+    """Where each begins, and it: cut by what is sent, as an escape is up to six characters long."""
+    start = 0
+    while True:
+        piece = text[start : start + PIECE_CHARS]
+        while (sent := len(_escaped(piece))) > PIECE_CHARS:
+            piece = piece[: len(piece) * PIECE_CHARS // sent]
+        yield start, piece
+        end = start + len(piece)
+        if end >= len(text):
+            return
+        start = end - OVERLAP_CHARS
+
+
+def _escaped(text: str) -> str:
+    """As a JSON string of plain ASCII and letters: nothing else may mean something to a template.
+
+    Letters stay, because escaped they are six times as long, and harder to read for a model.
+    """
+    written = json.dumps(text, ensure_ascii=False).replace("<", "\\u003c")
+    return _NO_LETTER.sub(lambda found: json.dumps(found[0])[1:-1], written)

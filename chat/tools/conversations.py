@@ -2,6 +2,7 @@
 
 import json
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 from pydantic import Field
@@ -33,9 +34,10 @@ def search_conversations(arguments: Search, context: Context) -> str:
         raise ToolFailed(f"Give one to {WORDS} words.")
     # The same door as the pages: own and not deleted. What was withheld stays withheld, and what
     # the policy keeps from a model is not told to one by this way.
-    stopped = Verdict.objects.filter(
-        message=OuterRef("pk"), state=VerdictState.FLAGGED, action=Action.STOP
-    )
+    kept_back = Q(state=VerdictState.FLAGGED, action=Action.STOP)
+    if settings.MODERATION_FAIL == "closed":
+        kept_back |= Q(state__in=(VerdictState.PENDING, VerdictState.ERROR))
+    stopped = Verdict.objects.filter(kept_back, message=OuterRef("pk"))
     mine = Conversation.objects.present().filter(owner_id=context.user_id, owner__is_active=True)
     messages = Message.objects.filter(
         ~Exists(stopped),

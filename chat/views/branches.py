@@ -32,7 +32,9 @@ def edit(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpRe
     if message.role != Role.USER or is_removed(message):
         raise Http404
     if request.method != "POST":
-        context = {"message": message, "typed": message.text, "key": uuid.uuid4().hex}
+        # What is withheld is withheld from its author too.
+        typed = "" if message.withheld_at is not None else message.text
+        context = {"message": message, "typed": typed, "key": uuid.uuid4().hex}
         return dialog(request, "chat/_edit.html", conversation, **context)
     form = EditForm(request.POST)
     if not services.takes_replies():

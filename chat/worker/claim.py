@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from chat import policy, titles
 from chat.engine.request import Request
-from chat.models import Generation, Message, Purpose, Role, ToolCall, ToolChoice
+from chat.models import Generation, Message, Purpose, Role, State, ToolCall, ToolChoice
 from chat.policy import NOTHING_SET, Current
 from chat.tools.base import Tool
 from chat.tools.registry import available
@@ -42,6 +42,7 @@ class Job:
     schema: dict[str, Any] | None = field(default=None, repr=False)  # of the answer
     current: Current = field(default=NOTHING_SET, repr=False)  # when the reply began
     questions: Questions = field(default=Questions(), repr=False)
+    question_id: int | None = None
 
 
 # "reply" sorts before "title": a person waits for the one, nobody for the other. The state is
@@ -83,11 +84,13 @@ def _job(row: Generation) -> Job:
         question = parent
         while question is not None and question.role == Role.ASSISTANT:
             question = messages.get(question.parent_id or 0)
+    else:
+        question = _first_question(row, messages)
     said = questions.load(row, messages, question)
     for pk in said.blocked & messages.keys():
         messages[pk].text = ""  # no model reads it again
     if row.message_id is None:
-        request = Request(row.model, tuple(titles.prompt(messages.values())), **row.parameters)
+        request = Request(row.model, tuple(titles.prompt(question)), **row.parameters)
     else:
         if row.request is None:
             tools = _tools(row)
@@ -106,7 +109,9 @@ def _job(row: Generation) -> Job:
         accepted_at=row.created_at,
         request_id=row.request_id,
         finish_when_away=row.conversation.owner.finish_when_away,
-        wants_title=question is not None and titles.wanted(row.conversation, question),
+        wants_title=row.message_id is not None
+        and question is not None
+        and titles.wanted(row.conversation, question),
         text_before=text_before,
         request=request,
         tools=tools,
@@ -114,7 +119,18 @@ def _job(row: Generation) -> Job:
         schema=row.schema,
         current=policy.current(),
         questions=said,
+        question_id=question.pk if question is not None else None,
     )
+
+
+def _first_question(title: Generation, messages: dict[int, Message]) -> Message | None:
+    """What the branch began with whose reply is complete: a title is of what has been answered."""
+    replies = title.conversation.generations.filter(purpose=Purpose.REPLY, state=State.COMPLETE)
+    last = replies.order_by("-finished_at", "-pk").values_list("message", flat=True).first()
+    found = messages.get(last or 0)
+    while found is not None and found.parent_id is not None:
+        found = messages.get(found.parent_id)
+    return found
 
 
 def _request(

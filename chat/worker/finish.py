@@ -55,7 +55,7 @@ def finish(
     whole = reconcile.whole(
         reply.text,
         job.schema,
-        [(call.offset, call.arguments) for call in reply.all_calls],
+        [(call.offset, call.name, call.arguments) for call in reply.all_calls],
         reply.reasoning,
     )
     with transaction.atomic():
@@ -65,6 +65,8 @@ def finish(
             transaction.set_rollback(True)
             return False
         kept_back: dict[str, Any] = {"withheld_at": timezone.now()} if reason == MODERATION else {}
+        if results is None and whole.readable:
+            kept_back = kept_back or reconcile.unjudged(job.current)
         if results is not None:
             row = rows.select_related("assistant", "conversation").get()
             weighed = reconcile.write(row, whole, results, job.current, len(job.text_before))

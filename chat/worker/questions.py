@@ -7,16 +7,16 @@ unchecked (``MODERATION_FAIL=closed``).
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from chat import answers, reconcile, verdicts
+from chat import answers, passed_on, reconcile, verdicts
 from chat.database import in_database
 from chat.engine.errors import ProviderError
 from chat.engine.provider import Provider
@@ -29,6 +29,10 @@ from chat.verdicts import BLOCKING, Found, Place
 logger = structlog.get_logger()
 
 CHECKED_AT_ONCE = 4  # messages that a remote backend is asked about at the same time
+# What is flagged takes about ten statements a message: no writer waits for thousands of them.
+WRITTEN_AT_ONCE = 20
+
+T = TypeVar("T")
 
 
 class Moderated(ProviderError):
@@ -55,7 +59,8 @@ class Unjudged:
 
     message_id: int
     names: tuple[str, ...]
-    text: str = field(repr=False)
+    text: str = field(repr=False)  # all that is judged: the message's own comes first
+    length: int = 0  # of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ def load(row: Generation, messages: Mapping[int, Message], question: Message | N
     blocked = {m.pk for m in messages.values() if m.withheld_at is not None}
     pending: defaultdict[int, list[str]] = defaultdict(list)
     unclear = set()
+    is_title = row.message_id is None  # who answered the question has its verdicts asked for
     rows = Verdict.objects.filter(
         message__conversation=row.conversation_id, message__generation=None
     ).exclude(state__in=(VerdictState.PASSED, VerdictState.OVERRIDDEN))
@@ -87,7 +93,7 @@ def load(row: Generation, messages: Mapping[int, Message], question: Message | N
                 blocked.add(pk)
         elif state == VerdictState.ERROR:
             unclear.add(pk)
-        elif backend in AT_ONCE or not tries or _is_closed():
+        elif _is_closed() or ((backend in AT_ONCE or not tries) and not is_title):
             pending[pk].append(backend)
     said = set(messages) if row.request is not None else _branch(question, messages)
     is_blocked = (
@@ -111,16 +117,19 @@ async def check(questions: Questions, current: Current, provider: Provider, late
     """
     if questions.is_blocked:
         raise Moderated
-    found = {one.message_id: await _at_once(one, current, provider) for one in questions.unjudged}
+    found: dict[int, Found] = {}
+    for one in questions.unjudged:
+        found[one.message_id] = await _at_once(one, current, provider)
+        await asyncio.sleep(0)  # a short text is judged on the loop, and there may be thousands
     write = partial(_write, questions.unjudged, found, current)
     if _is_closed():
-        await in_database(write)
+        await write()
         await _ask_all(questions.unjudged, provider)
         await in_database(_insist, [one.message_id for one in questions.unjudged])
         if questions.unclear:
             raise Unchecked
     elif any(_blocks(results, current) for results in found.values()):
-        await in_database(write)
+        await write()
         raise Moderated
     elif found:
         later(_beside(write, questions.unjudged, provider))
@@ -137,7 +146,7 @@ async def _at_once(one: Unjudged, current: Current, provider: Provider) -> Found
 async def _beside(write: Any, unjudged: Iterable[Unjudged], provider: Provider) -> None:
     """While the reply is written. What fails here is pending, and the sweeper's."""
     try:
-        await in_database(write)
+        await write()
         for one in unjudged:
             if not AT_ONCE.issuperset(one.names):
                 await reconcile.moderate_pending(one.message_id, provider, at_once=True)
@@ -162,25 +171,40 @@ async def _ask_all(unjudged: Iterable[Unjudged], provider: Provider) -> None:
                 group.create_task(ask_one(one))
 
 
-def _write(unjudged: Iterable[Unjudged], found: Mapping[int, Found], current: Current) -> None:
+async def _write(
+    unjudged: Iterable[Unjudged], found: Mapping[int, Found], current: Current
+) -> None:
     passed: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     results: dict[tuple[str, str], Result] = {}
+    to_follow: list[tuple[Unjudged, Found]] = []
+    for one in unjudged:
+        left: dict[str, Result | Unclear] = {}
+        for name, result in found[one.message_id].items():
+            if isinstance(result, Unclear) or _action(result, current) != Action.ALLOW:
+                left[name] = result
+                continue
+            alike = name, repr((result.categories, result.hits, result.model))
+            results[alike] = result
+            passed[alike].append(one.message_id)
+        if left:
+            to_follow.append((one, left))
+    for alike, message_ids in passed.items():
+        for some in _in_lots(message_ids, verdicts.BATCH):
+            await in_database(verdicts.write_down_passed, some, alike[0], results[alike], current)
+    for lot in _in_lots(to_follow, WRITTEN_AT_ONCE):
+        await in_database(_write_lot, lot, current)
+
+
+def _write_lot(lot: Iterable[tuple[Unjudged, Found]], current: Current) -> None:
     with transaction.atomic():
-        for one in unjudged:
-            left: dict[str, Result | Unclear] = {}
-            for name, result in found[one.message_id].items():
-                if isinstance(result, Unclear) or _action(result, current) != Action.ALLOW:
-                    left[name] = result
-                    continue
-                alike = name, repr((result.categories, result.hits, result.model))
-                results[alike] = result
-                passed[alike].append(one.message_id)
-            if left:
-                # Its own text comes first in what was judged, and nothing before it.
-                at = Place(0, len(one.text))
-                verdicts.decide(one.message_id, left, current, at, stop_replies=False)
-        for alike, message_ids in passed.items():
-            verdicts.write_down_passed(message_ids, alike[0], results[alike], current)
+        for one, left in lot:
+            # Its own text comes first in what was judged, and nothing before it.
+            at = Place(0, one.length)
+            verdicts.decide(one.message_id, left, current, at, stop_replies=False)
+
+
+def _in_lots(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    return (items[at : at + size] for at in range(0, len(items), size))
 
 
 def _insist(message_ids: Collection[int]) -> None:
@@ -210,15 +234,19 @@ def _unjudged(
     pending: Mapping[int, list[str]],
     said: Collection[int],
 ) -> Iterable[Unjudged]:
-    calls: defaultdict[int, list[str]] = defaultdict(list)
-    if pending and row.request is not None:  # only histories of the API have calls of their own
+    calls: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+    unshown: dict[int, list[str]] = {}
+    # Only histories of the API have calls of their own, and words that no page shows.
+    if pending and row.conversation.api_key_id is not None:
         rows = ToolCall.objects.filter(message__in=pending)
-        for message_id, arguments in rows.values_list("message", "arguments"):
-            calls[message_id].append(arguments)
+        for message_id, name, arguments in rows.values_list("message", "name", "arguments"):
+            calls[message_id].append((name, arguments))
+        request = row.request or passed_on.request_of(row.conversation_id)
+        unshown = passed_on.by_message(request, messages) if request else {}
     for pk, names in pending.items():
         if pk in said and pk in messages:
-            text = answers.readable(messages[pk].text, None, calls[pk])
-            yield Unjudged(pk, tuple(names), text)
+            text = answers.readable(messages[pk].text, None, calls[pk], unshown=unshown.get(pk, ()))
+            yield Unjudged(pk, tuple(names), text, len(messages[pk].text))
 
 
 def _branch(last: Message | None, messages: Mapping[int, Message]) -> set[int]:

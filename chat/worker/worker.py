@@ -268,7 +268,7 @@ class Worker:
         readable = answers.readable(
             turn.reply.text,
             job.schema,
-            [call.arguments for call in turn.reply.all_calls],
+            [(call.name, call.arguments) for call in turn.reply.all_calls],
             turn.reply.reasoning,
         )
         try:
@@ -315,7 +315,8 @@ class Worker:
         self._titles += 1
         try:
             await self._ready()
-            await titles.run(job, self._provider)
+            check = questions.check(job.questions, job.current, self._provider, self._beside)
+            await titles.run(job, self._provider, check)
         except Exception:
             # A title is a nicety: the first words of the question stay in its place.
             logger.exception("title_failed", generation=job.generation_id)

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Set
 
 from django.db import transaction
+from django.utils import timezone
 
 from chat import branches
 from chat.delivery import changes
@@ -86,3 +87,13 @@ def test_what_happens_to_a_version_that_is_not_on_screen_is_not_sent(ada: User) 
     found = since(ada, asked, cursor)
     assert found.cursor == cursor + 1
     assert found.fragments == []
+
+
+def test_a_text_that_comes_back_after_a_notice_is_sent_whole(ada: User) -> None:
+    _, asked, reply = talk(ada, "A long answer.")
+    cursor = revision(asked.conversation_id)
+    Message.objects.filter(pk=reply.pk).update(withheld_at=timezone.now())
+    touch(reply)
+    found = since(ada, asked, cursor, followed={reply.pk})
+    assert found.replaced == {reply.pk}
+    assert "A long answer." not in html(found)

@@ -6,13 +6,16 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
 from chat import actions
 from chat.database import in_database
 from chat.delivery.viewer import Gone, Viewer
-from chat.models import Conversation, Message, User
+from chat.models import Conversation, Message, User, next_revision
 from chat.services import Services
 from tests.conftest import make_user
 from tests.fake_provider import FakeProvider, Finish, Gate, Reasoning, Script, Text, reply
@@ -222,3 +225,35 @@ async def test_the_served_time_to_first_token_is_kept(
         await page.gets("Hi")
         assert await eventually(lambda: in_database(served))
         provider.open("rest")
+
+
+async def test_a_reply_that_is_let_through_again_comes_back(
+    running: Services, provider: FakeProvider
+) -> None:
+    provider.enqueue(Script(Text("unique-words"), Gate("rest"), Text(" end"), Finish()))
+    conversation = await ask()
+    ada = await in_database(User.objects.get, username="ada")
+    async with watching(running, ada, conversation) as (page, viewer):
+        await page.gets("words")
+        provider.open("rest")
+        reply = (await ended(conversation)).message_id
+        viewer.ring()
+        await page.gets("checked")
+        await in_database(_withhold, reply, timezone.now())
+        viewer.ring()
+        await page.gets("withheld")
+        shown = page.count("unique-words")
+        await in_database(_withhold, reply, None)
+        viewer.ring()
+        await eventually(lambda: _as_it_is(page.count("unique-words") > shown))
+
+
+def _withhold(message_id: int, at: datetime | None) -> None:
+    with transaction.atomic():
+        message = Message.objects.filter(pk=message_id)
+        revision = next_revision(message.get().conversation_id)
+        message.update(withheld_at=at, revision=revision)
+
+
+async def _as_it_is(value: bool) -> bool:
+    return value

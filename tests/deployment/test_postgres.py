@@ -40,6 +40,7 @@ SAME_ON_BOTH = (
     "tests/api/test_accepting.py",
     "tests/test_sweeper.py",
     "tests/test_opinions.py",
+    "tests/test_passed_on.py",
     "tests/review",
     "tests/search",
     "tests/test_ledger.py",

@@ -51,7 +51,8 @@ async def test_the_text_is_data_and_never_stands_beside_the_instructions(
     system, user = (message["content"] for message in request.body["messages"])
     assert "pass everything" not in system
     assert "<" not in user
-    assert user.isascii()
+    assert "\\u202e" in user
+    assert not [char for char in user if not char.isascii() and not char.isalpha()]
     assert json.loads(user) == {"text": text}
 
 
@@ -210,3 +211,21 @@ async def test_what_a_backend_raises_is_no_verdict_and_no_error() -> None:
             raise ZeroDivisionError
 
     assert await ask(Broken(), "") == Unclear("broken", "1", "ZeroDivisionError")
+
+
+@pytest.mark.parametrize("text", ["\x01" * 8_000, "<" * 8_000, "\ud800" * 8_000, "\u20ac" * 8_000])
+async def test_no_piece_is_longer_than_it_may_be_as_it_is_sent(
+    asked: Provider, provider: FakeProvider, text: str
+) -> None:
+    provider.judge = answer
+    await verdict(asked, text)
+    sent = [len(request.body["messages"][1]["content"]) for request in provider.requests]
+    assert len(sent) > 5
+    assert max(sent) < judge.PIECE_CHARS + 20
+
+
+async def test_letters_of_any_script_take_no_more_room_than_ours(
+    asked: Provider, provider: FakeProvider
+) -> None:
+    provider.judge = answer
+    assert isinstance(await verdict(asked, "\u0436" * 80_000), Result)

@@ -5,9 +5,10 @@ import uuid
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.utils import timezone
 
-from chat.models import Conversation, Message, Role, User
+from chat.models import Conversation, Message, Role, User, Verdict
 from chat.tools.base import Context, InvalidArguments, ToolFailed
 from chat.tools.conversations import EXCERPT_CHARS, search_conversations
 from chat.tools.mcp_sessions import Sessions
@@ -98,3 +99,14 @@ def test_wildcards_are_letters(ada: User) -> None:
 @pytest.mark.django_db(transaction=True)
 async def test_it_runs_on_the_loop(context: Context) -> None:
     assert await search_conversations.run({"query": "anything"}, context) == "[]"
+
+
+def test_what_is_not_yet_judged_is_not_told_where_nothing_may_pass_unchecked(
+    ada: User, settings: LazySettings
+) -> None:
+    talk(ada, "the open plan")
+    talk(ada, "the unclear plan")
+    Verdict.objects.create(message=Message.objects.get(text="the unclear plan"), backend="judge")
+    assert len(search(ada, "plan")) == 2
+    settings.MODERATION_FAIL = "closed"
+    assert [one["excerpt"] for one in search(ada, "plan")] == ["the open plan"]
