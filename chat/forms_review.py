@@ -17,6 +17,7 @@ from chat.models import (
     SchemaVerdict,
     State,
     VerdictState,
+    Visibility,
 )
 from chat.search.terms import TYPED_MAX_CHARS
 
@@ -77,7 +78,11 @@ def _date(label: Any) -> forms.DateField:
 
 
 class FilterForm(forms.Form):
-    """The queue's filters, all of which have to hold. What is not understood does not filter."""
+    """The queue's filters, all of which have to hold. What is not understood does not filter.
+
+    Where names are ``hidden`` nothing is offered that tells who a pseudonym is: no groups, and no
+    assistants but those that everybody has.
+    """
 
     q = forms.CharField(required=False, widget=forms.TextInput(attrs={"type": "search"}))
     order = forms.ChoiceField(label=_("Order"), required=False, choices=Order.choices)
@@ -103,11 +108,14 @@ class FilterForm(forms.Form):
     since = _date(_("From"))
     until = _date(_("To, included"))
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, hidden: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", "auto_id": "filter-%s", **kwargs})
         self.fields["group"].queryset = Group.objects.order_by("name")  # type: ignore[attr-defined]
         self.fields["group"].empty_label = _("Any")  # type: ignore[attr-defined]
         assistants = Assistant.objects.filter(newest__isnull=False).order_by("newest__name", "pk")
+        if hidden:
+            del self.fields["group"]
+            assistants = assistants.filter(visibility=Visibility.EVERYONE)
         named = assistants.values_list("pk", "newest__name")[:CHOICES_MAX]
         self.fields["assistant"].choices = _any([(str(pk), name) for pk, name in named])  # type: ignore[attr-defined]
 
@@ -144,7 +152,10 @@ class PurposeForm(forms.Form):
         widget=forms.RadioSelect,
     )
     note = forms.CharField(
-        label=_("In your own words"), required=False, max_length=PURPOSE_MAX_CHARS
+        label=_("In your own words"),
+        required=False,
+        max_length=PURPOSE_MAX_CHARS,
+        help_text=_("Kept for good, so quote nothing from the transcript here."),
     )
     at = forms.IntegerField(required=False, widget=forms.HiddenInput, max_value=2**63 - 1)
 
@@ -163,11 +174,12 @@ class PurposeForm(forms.Form):
 
 
 class DecisionForm(forms.Form):
-    """``passages`` of a redaction are written ``120-144, 300-312``."""
+    """``passages`` of a redaction are written ``120-144, 300-312``; ``words`` one in each line."""
 
     kind = forms.ChoiceField(choices=DecisionKind.choices)
     note = forms.CharField(required=False, max_length=NOTE_MAX_CHARS)
     passages = forms.CharField(required=False, max_length=2_000)
+    words = forms.CharField(required=False, max_length=2_000)
     seen = forms.IntegerField(min_value=0, max_value=2**63 - 1)
 
     def clean_passages(self) -> list[tuple[int, int]]:
@@ -181,6 +193,9 @@ class DecisionForm(forms.Form):
                 )
             found.append((int(match[1]), int(match[2])))
         return found
+
+    def clean_words(self) -> list[str]:
+        return [line.strip() for line in self.cleaned_data["words"].splitlines() if line.strip()]
 
 
 class AnswerForm(forms.Form):

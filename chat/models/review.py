@@ -70,7 +70,8 @@ class ReviewItem(models.Model):
 class ReviewDecision(models.Model):
     """What a reviewer decided, and why. Where two have to agree, the second ``confirms`` the first.
 
-    ``passages`` of a redaction are lists of start and end in the text as it was then.
+    ``passages`` of a redaction are lists of start and end in the text as it was then, and strings:
+    words to take out wherever they stand, of which only blocks are left when it takes effect.
     """
 
     item = models.ForeignKey(ReviewItem, models.CASCADE, related_name="decisions")

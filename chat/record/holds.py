@@ -22,6 +22,12 @@ def is_held(conversation: Conversation) -> bool:
     return in_force().filter(Q(conversation=conversation) | Q(user=conversation.owner_id)).exists()
 
 
+def is_held_for_good(conversation: Conversation) -> bool:
+    """The same until the transaction ends: a hold that is being placed is there, or comes later."""
+    access_log.lock()
+    return is_held(conversation)
+
+
 def place(by: User, reason: str, *, on: User | Conversation) -> LegalHold:
     """Hold all of a person, now and later, or one conversation."""
     with transaction.atomic():

@@ -5,9 +5,10 @@
     redact    passages are taken out of it (see redaction.py), and the rest is shown
     escalate  it waits for somebody else
 
-Where ``REVIEW_TWO_PERSON`` names the kind, the first decision is a proposal, and takes effect when
-another reviewer has confirmed it. Who decides says which decision he has seen last: of two at the
-same time one wins, and the other is told.
+Where ``REVIEW_TWO_PERSON`` names the kind, or the outcome that the decision would undo, the first
+decision is a proposal, and takes effect when another reviewer has confirmed it. Nobody decides on
+what he has written himself. Who decides says which decision he has seen last: of two at the same
+time one wins, and the other is told.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,8 @@ from chat.models import (
     VerdictState,
 )
 from chat.record import access_log
-from chat.review import redaction
+from chat.record.holds import is_held_for_good
+from chat.review import redaction, who
 from chat.review.redaction import Passage
 
 NEEDS_NOTE = (DecisionKind.UPHOLD, DecisionKind.REDACT, DecisionKind.ESCALATE)
@@ -49,32 +51,38 @@ def decide(
     note: str = "",
     *,
     passages: Sequence[Passage] = (),
+    words: Sequence[str] = (),
     seen: int = 0,
 ) -> ReviewDecision:
     """Decide, or propose where two have to agree. ``seen`` is the last decision's id, 0 for none.
+
+    A redaction needs ``passages`` of the text or ``words`` of the message's record, or both.
 
     Raises:
         Refused: somebody else was first, the reply is still being written, a note is missing, …
     """
     with transaction.atomic():
-        message, revision = _locked(message_id)
+        message, revision = _locked(message_id, reviewer)
         item = _item(message)
         _refuse_if_news(item, seen)
         if item.state == ReviewState.PROPOSED:
             raise Refused(_("This waits for a second reviewer. Confirm or decline the proposal."))
         if kind in NEEDS_NOTE and not note.strip():
             raise Refused(_("Say why: this decision needs a note."))
+        _refuse_alone(item, message, reviewer, kind)
+        taken_out: list[Any] = []
         if kind == DecisionKind.REDACT:
-            passages = _passages(message, passages)
-            note = redaction.blank(note, redaction.patterns(message.text, passages))
+            passages, words = _to_take_out(message, passages, words)
+            note = redaction.blank(note, redaction.patterns(message.text, passages, words))
+            taken_out = [*map(list, passages), *words]
         decision = ReviewDecision.objects.create(
             item=item,
             reviewer=reviewer,
             kind=kind,
             note=note.strip(),
-            passages=[list(passage) for passage in passages],
+            passages=taken_out,
         )
-        if kind in settings.REVIEW_TWO_PERSON:
+        if needs_two(item, kind):
             _move(item, ReviewState.PROPOSED)
         else:
             _take_effect(item, message, decision, revision)
@@ -86,12 +94,14 @@ def confirm(reviewer: User, message_id: int, note: str = "", *, seen: int = 0) -
     """Agree with what another reviewer has proposed: now it takes effect.
 
     Raises:
-        Refused: nothing waits, or it is the reviewer's own proposal.
+        Refused: nothing waits, it is the reviewer's own proposal, or a legal hold is in the way.
     """
     with transaction.atomic():
-        message, revision = _locked(message_id)
+        message, revision = _locked(message_id, reviewer)
         item = _item(message)
         proposed = _proposed(item, reviewer, seen)
+        if proposed.kind == DecisionKind.REDACT:
+            _refuse_held(message)
         decision = _answer(item, proposed, reviewer, note, agrees=True)
         _take_effect(item, message, proposed, revision)
         _record(reviewer, message, decision)
@@ -105,7 +115,7 @@ def decline(reviewer: User, message_id: int, note: str = "", *, seen: int = 0) -
         Refused: as for ``confirm``, or a note is missing.
     """
     with transaction.atomic():
-        message, _revision = _locked(message_id)
+        message, _revision = _locked(message_id, reviewer)
         item = _item(message)
         proposed = _proposed(item, reviewer, seen)
         if not note.strip():
@@ -116,9 +126,18 @@ def decline(reviewer: User, message_id: int, note: str = "", *, seen: int = 0) -
     return decision
 
 
-def _locked(message_id: int) -> tuple[Message, int]:
+def needs_two(item: ReviewItem, kind: DecisionKind) -> bool:
+    """Have two to agree? Also to undo what two have to agree to, or it would be one who decides."""
+    if kind == DecisionKind.ESCALATE:
+        return False
+    return bool({kind, item.outcome} & set(settings.REVIEW_TWO_PERSON))
+
+
+def _locked(message_id: int, reviewer: User) -> tuple[Message, int]:
     """The message as it is when it is our turn, and the conversation's next revision."""
     message = Message.objects.select_related("conversation__owner").get(pk=message_id)
+    if message.conversation.owner_id == reviewer.pk:
+        raise Refused(_("This is your own conversation. Another reviewer has to decide on it."))
     revision = message.conversation.bump()
     message.refresh_from_db(fields=["text", "reasoning", "withheld_at"])
     message.conversation.refresh_from_db(fields=["title"])
@@ -140,6 +159,24 @@ def _refuse_if_news(item: ReviewItem, seen: int) -> None:
         raise Refused(
             _("Not decided: %(name)s was first. %(what)s")
             % {"name": last.reviewer.get_username(), "what": in_words(last)}
+        )
+
+
+def _refuse_alone(item: ReviewItem, message: Message, reviewer: User, kind: DecisionKind) -> None:
+    """Who escalated has asked for somebody else, and does not close it alone if there is one."""
+    if item.state != ReviewState.ESCALATED or kind == DecisionKind.ESCALATE:
+        return
+    last = item.decisions.filter(kind=DecisionKind.ESCALATE).last()
+    others = who.reviewers().exclude(pk__in=(reviewer.pk, message.conversation.owner_id))
+    alone = last is not None and last.reviewer_id == reviewer.pk and not needs_two(item, kind)
+    if alone and others.exists():
+        raise Refused(_("You escalated this yourself. Another reviewer has to decide on it."))
+
+
+def _refuse_held(message: Message) -> None:
+    if is_held_for_good(message.conversation):
+        raise Refused(
+            _("This is under a legal hold. Nothing is taken out of it until the hold is released.")
         )
 
 
@@ -165,7 +202,7 @@ def _proposed(item: ReviewItem, reviewer: User, seen: int) -> ReviewDecision:
 def _answer(
     item: ReviewItem, proposed: ReviewDecision, reviewer: User, note: str, *, agrees: bool
 ) -> ReviewDecision:
-    hidden = redaction.patterns(item.message.text, map(tuple, proposed.passages))
+    hidden = redaction.patterns(item.message.text, *_taken_out(proposed))
     return ReviewDecision.objects.create(
         item=item,
         reviewer=reviewer,
@@ -176,15 +213,27 @@ def _answer(
     )
 
 
-def _passages(message: Message, passages: Sequence[Passage]) -> list[Passage]:
+def _taken_out(decision: ReviewDecision) -> tuple[list[Passage], list[str]]:
+    """The passages and the words of a redaction."""
+    passages = [(each[0], each[1]) for each in decision.passages if not isinstance(each, str)]
+    return passages, [each for each in decision.passages if isinstance(each, str)]
+
+
+def _to_take_out(
+    message: Message, passages: Sequence[Passage], words: Sequence[str]
+) -> tuple[list[Passage], list[str]]:
+    _refuse_held(message)
     receipt = Receipt.objects.filter(generation__message=message).first()
     last = message.redactions.last()
     expected = last.sha256_after if last else receipt.sha256 if receipt else None
     if expected is not None and redaction.sha256(message.text) != expected:
         # A redaction would hide that somebody has changed the text.
         raise Refused(_("The stored text does not match its receipt, so it cannot be redacted."))
+    if not passages and not words:
+        raise Refused(_("Select the passage that is to be redacted, or write words to take out."))
     try:
-        return redaction.merged(passages, len(message.text))
+        found = redaction.merged(passages, len(message.text))
+        return found, redaction.checked(message, words)
     except ValueError as error:
         raise Refused(str(error)) from None
 
@@ -203,12 +252,14 @@ def _take_effect(
     _move(item, ReviewState.CLOSED)
     if kind == DecisionKind.UPHOLD:
         withheld_at = message.withheld_at or timezone.now()
-        _untitle(message)
+        if not is_held_for_good(message.conversation):
+            _untitle(message)
     else:
         withheld_at = None
         _override(message)
     if kind == DecisionKind.REDACT:
-        redaction.redact(message, [(s, e) for s, e in decision.passages], decision)
+        passages, words = _taken_out(decision)
+        redaction.redact(message, passages, decision, words)
     Message.objects.filter(pk=message.pk).update(revision=revision, withheld_at=withheld_at)
 
 

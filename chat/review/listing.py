@@ -17,6 +17,7 @@ from chat.review.decisions import in_words
 from chat.review.filters import condition
 from chat.review.pseudonyms import name_of
 from chat.review.scores import scores
+from chat.review.titles import public_titles
 from chat.search.excerpt import excerpt, has
 from chat.search.terms import Term, parse
 
@@ -97,7 +98,11 @@ def listing(
     shown = page[:PER_PAGE]
     terms = parse(wanted.get("q", ""))
     texts = _texts(shown) if terms else {}
-    found = [_row(message, hidden, texts.get(message.pk), terms) for message in shown]
+    titles = public_titles(message.conversation for message in shown)
+    found = [
+        _row(message, hidden, titles[message.conversation_id], texts.get(message.pk), terms)
+        for message in shown
+    ]
     return Listing(found, number, has_next=len(page) > PER_PAGE)
 
 
@@ -120,7 +125,9 @@ def _texts(shown: list[Message]) -> dict[int, tuple[str, str]]:
     return {pk: (text, reasoning) for pk, text, reasoning in found}
 
 
-def _row(message: Message, hidden: bool, texts: tuple[str, str] | None, terms: list[Term]) -> Row:
+def _row(
+    message: Message, hidden: bool, title: str, texts: tuple[str, str] | None, terms: list[Term]
+) -> Row:
     conversation: Conversation = message.conversation
     generation = getattr(message, "generation", None)
     item: ReviewItem | None = getattr(message, "review", None)
@@ -132,7 +139,7 @@ def _row(message: Message, hidden: bool, texts: tuple[str, str] | None, terms: l
         message=message,
         who=name_of(conversation.owner, hidden=hidden),
         kind=_("Reply") if message.role == Role.ASSISTANT else message.get_role_display(),
-        title=str(conversation),
+        title=title,
         model=generation.model if generation else "",
         marks=marks,
         categories=_gravest(message),

@@ -1,8 +1,10 @@
 """Opening a transcript: for a purpose, which is asked once and remembered for half an hour.
 
-In the session, for each conversation on its own. Every look writes an entry of the access log.
+In the session, for each conversation on its own. Giving the purpose writes an entry of the access
+log, and so does every look.
 """
 
+import re
 import time
 from typing import Any
 from uuid import UUID
@@ -14,6 +16,7 @@ from chat.record import access_log
 
 REMEMBERED_S = 30 * 60
 KEPT_MAX = 50  # conversations in a session, the newest
+NUMBER = re.compile(r"[0-9]{1,18}")  # of a page or of a message
 PURPOSES, IDENTITIES = "review_purposes", "review_identities"
 
 
@@ -26,8 +29,15 @@ def purpose_of(session: SessionBase, conversation_id: UUID) -> str:
     return str(_kept(session, PURPOSES).get(str(conversation_id), ("", 0))[0])
 
 
-def look(reviewer: User, conversation: Conversation, purpose: str, **detail: Any) -> None:
-    """Write down that the transcript is shown now. Before anything of it is."""
+def look(
+    reviewer: User, conversation: Conversation, purpose: str, **numbers: int | str | None
+) -> None:
+    """Write down that the transcript is shown now. Before anything of it is.
+
+    ``numbers`` say which part. They may come from an address, which can say anything; the log
+    stays, so what is no number is left out.
+    """
+    detail = {name: int(str(n)) for name, n in numbers.items() if NUMBER.fullmatch(str(n))}
     access_log.note(
         reviewer,
         AccessKind.TRANSCRIPT,

@@ -4,6 +4,8 @@ from django.utils import timezone
 
 from chat.models import ReviewItem, ReviewState
 
+REASONS = ("is_flagged", "is_unclear", "is_reported", "is_sampled")
+
 
 def put(
     message_id: int,
@@ -16,8 +18,8 @@ def put(
 ) -> ReviewItem:
     """Let a message wait for a reviewer, within the caller's transaction.
 
-    What was given as a reason stays one. An item that had been decided opens again when it is
-    reported or flagged anew.
+    ``flagged`` by a verdict that has just been given, not by one that stood before. What was given
+    as a reason stays one. An item that had been decided opens again when it is flagged or reported.
     """
     item, made = ReviewItem.objects.get_or_create(
         message_id=message_id,
@@ -30,7 +32,7 @@ def put(
         },
     )
     if not made:
-        news = (flagged and not item.is_flagged) or (reported and not item.is_reported)
+        news = flagged or (reported and not item.is_reported)
         item.is_flagged |= flagged
         item.is_unclear |= unclear
         item.is_reported |= reported
@@ -38,5 +40,6 @@ def put(
         item.score = max(item.score, score)
         if item.state == ReviewState.CLOSED and news:
             item.state, item.opened_at, item.closed_at = ReviewState.OPEN, timezone.now(), None
-        item.save()
+        # Not the assignee: somebody may be taking it.
+        item.save(update_fields=[*REASONS, "score", "state", "opened_at", "closed_at"])
     return item

@@ -10,16 +10,18 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.utils.translation import gettext as _
 
-from chat.models import Conversation, Generation, Message, Receipt, Redaction, ReviewDecision
+from chat.models import Conversation, Message, Receipt, Redaction, ReviewDecision
 
 BLOCK = "█"
 # Shorter passages are taken out where they were pointed at and nowhere else: "an" is everywhere.
 COPY_MIN_CHARS = 4
+WHITE_SPACE = r"(?:\s|\\[nrt]|\\u00a0)+"  # as it is, or as JSON spells it
 TITLE_PART_MIN_CHARS = 6  # of a title, which may be made of a part of the passage
 
 Passage = tuple[int, int]
@@ -33,7 +35,7 @@ def merged(passages: Iterable[Passage], length: int) -> list[Passage]:
     """In order and without overlaps.
 
     Raises:
-        ValueError: there is none, or one is not within the text.
+        ValueError: one is not within the text.
     """
     found: list[Passage] = []
     for start, end in sorted(passages):
@@ -43,16 +45,40 @@ def merged(passages: Iterable[Passage], length: int) -> list[Passage]:
             found[-1] = (found[-1][0], max(end, found[-1][1]))
         else:
             found.append((start, end))
-    if not found:
-        raise ValueError(_("Select the passage that is to be redacted."))
     return found
 
 
-def redact(message: Message, passages: Iterable[Passage], decision: ReviewDecision) -> None:
+def checked(message: Message, words: Iterable[str]) -> list[str]:
+    """Words, each once, that stand somewhere in the message's record.
+
+    Raises:
+        ValueError: some are too short to be looked for, or stand nowhere.
+    """
+    given = list(dict.fromkeys(word.strip() for word in words))
+    if any(len(word.strip(BLOCK + " ")) < COPY_MIN_CHARS for word in given):
+        least = {"least": COPY_MIN_CHARS}
+        raise ValueError(_("Words to take out need at least %(least)s characters each.") % least)
+    record = list(_record(message)) if given else []
+    missing = [word for word in given if not any(map(_pattern(word).search, record))]
+    if missing:
+        words_missing = ", ".join(f"“{word}”" for word in missing)
+        raise ValueError(
+            _("Not found in the record of this message: %(words)s.") % {"words": words_missing}
+        )
+    return given
+
+
+def redact(
+    message: Message,
+    passages: Iterable[Passage],
+    decision: ReviewDecision,
+    words: Iterable[str] = (),
+) -> None:
     """Within the caller's transaction; ``message`` and its conversation are changed and saved."""
     text = message.text
     given = merged(passages, len(text))
-    secrets = sorted({text[start:end] for start, end in given}, key=len, reverse=True)
+    passed = {text[start:end] for start, end in given}
+    secrets = sorted({*passed, *words}, key=len, reverse=True)
     copies = [_pattern(secret) for secret in secrets if len(secret.strip()) >= COPY_MIN_CHARS]
     again = [found.span() for pattern in copies for found in pattern.finditer(text)]
     for start, end in merged([*given, *again], len(text)):
@@ -69,7 +95,7 @@ def redact(message: Message, passages: Iterable[Passage], decision: ReviewDecisi
     message.reasoning = blank(message.reasoning, copies)
     message.save(update_fields=["text", "reasoning"])
     _beside(message, copies)
-    _around(message.conversation, copies, secrets)
+    _untitle(message.conversation, copies, secrets)
 
 
 def blank(text: str, copies: Iterable[re.Pattern[str]]) -> str:
@@ -79,56 +105,92 @@ def blank(text: str, copies: Iterable[re.Pattern[str]]) -> str:
     return text
 
 
-def patterns(text: str, passages: Iterable[Passage]) -> list[re.Pattern[str]]:
-    """What finds copies of the passages elsewhere, such as in a note about them."""
-    secrets = {text[start:end] for start, end in passages}
+def patterns(
+    text: str, passages: Iterable[Passage], words: Iterable[str] = ()
+) -> list[re.Pattern[str]]:
+    """What finds copies of the passages and words elsewhere, such as in a note about them."""
+    secrets = {*(text[start:end] for start, end in passages), *words}
     return [_pattern(secret) for secret in secrets if len(secret.strip()) >= COPY_MIN_CHARS]
 
 
 def _pattern(secret: str) -> re.Pattern[str]:
-    """As it is, as JSON spells it in two ways, and with other white space."""
-    secret = secret.strip()
-    loose = r"\s+".join(re.escape(word) for word in secret.split())
-    spelled = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]} - {secret}
-    return re.compile("|".join([loose, *map(re.escape, spelled)]), re.IGNORECASE)
+    """In whatever case, as it is or as JSON spells it, and with other white space."""
+    words = ("".join(map(_spelled, word)) for word in secret.split())
+    return re.compile(WHITE_SPACE.join(words), re.IGNORECASE)
+
+
+@lru_cache(1_000)
+def _spelled(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
+    # Of an escaped letter IGNORECASE does not know the case.
+    cases = {character, character.lower(), character.upper()}
+    ways = cases | {json.dumps(case)[1:-1] for case in cases}
+    if character.isascii():
+        ways |= {f"\\{character}", f"\\u{ord(character):04x}"}
+    return f"(?:{'|'.join(re.escape(way) for way in sorted(ways, key=len, reverse=True))})"
+
+
+def _kept(message: Message) -> Iterator[tuple[Iterable[Model], tuple[str, ...]]]:
+    """Rows beside the message, and those columns of them that may repeat what it says.
+
+    The requests are of the whole conversation: each holds what was said before it.
+    """
+    yield message.tool_calls.all(), ("arguments", "parsed", "result")
+    yield message.verdicts.all(), ("error",)
+    yield Receipt.objects.filter(generation__message=message), ("schema_errors",)
+    yield message.reports.all(), ("note",)
+    yield ReviewDecision.objects.filter(item__message=message), ("note", "passages")
+    asked = message.conversation.generations.filter(Q(request__isnull=False) | ~Q(error_detail=""))
+    yield asked.iterator(chunk_size=20), ("request", "error_detail")
+
+
+def _record(message: Message) -> Iterator[str]:
+    """All that the message and the rows beside it say."""
+    yield from (message.text, message.reasoning, message.conversation.title)
+    for rows, names in _kept(message):
+        for row in rows:
+            for name in names:
+                yield from _strings(getattr(row, name))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _strings(item)
 
 
 def _beside(message: Message, copies: list[re.Pattern[str]]) -> None:
-    """What belongs to the message itself: calls, verdicts, receipt, reports."""
-    for call in message.tool_calls.all():
-        call.arguments, call.result = blank(call.arguments, copies), blank(call.result, copies)
-        call.parsed = _blank_json(call.parsed, copies)
-        call.save(update_fields=["arguments", "parsed", "result"])
+    """Copies in calls, verdicts, receipt, reports, notes and requests; marks that pointed there."""
+    for rows, names in _kept(message):
+        for row in rows:
+            before = [getattr(row, name) for name in names]
+            after = [_blank_json(value, copies) for value in before]
+            if after != before:
+                for name, value in zip(names, after, strict=True):
+                    setattr(row, name, value)
+                row.save(update_fields=names)
     taken = [(r.start, r.start + r.characters) for r in message.redactions.all()]
     for verdict in message.verdicts.all():
         verdict.spans = [span for span in verdict.spans if not _touches(span, taken)]
-        verdict.error = blank(verdict.error, copies)
-        verdict.save(update_fields=["spans", "error"])
-    for receipt in Receipt.objects.filter(generation__message=message).exclude(schema_errors=[]):
-        receipt.schema_errors = _blank_json(receipt.schema_errors, copies)
-        receipt.save(update_fields=["schema_errors"])
-    for report in message.reports.exclude(note=""):
-        report.note = blank(report.note, copies)
-        report.save(update_fields=["note"])
+        verdict.save(update_fields=["spans"])
 
 
-def _around(
+def _untitle(
     conversation: Conversation, copies: list[re.Pattern[str]], secrets: Iterable[str]
 ) -> None:
-    """The title, and what was sent to the provider where the API brought it."""
     title = blank(conversation.title, copies)
     for secret in secrets:
         title = _blank_part(title, secret)
     if title != conversation.title:
         conversation.title = title
         conversation.save(update_fields=["title"])
-    asked: Iterator[Generation] = conversation.generations.filter(
-        Q(request__isnull=False) | ~Q(error_detail="")
-    ).iterator(chunk_size=20)
-    for generation in asked:
-        generation.request = _blank_json(generation.request, copies)
-        generation.error_detail = blank(generation.error_detail, copies)
-        generation.save(update_fields=["request", "error_detail"])
 
 
 def _blank_part(title: str, secret: str) -> str:

@@ -85,6 +85,13 @@ class Entry:
         return self.generation is None or bool(self.generation.reconciled_at)
 
     @property
+    def proposed(self) -> list[str]:
+        """What a redaction that waits would take out: passages and words."""
+        last = self.last_decision
+        given = last.passages if last is not None else []
+        return [each if isinstance(each, str) else f"{each[0]}-{each[1]}" for each in given]
+
+    @property
     def last_decision(self) -> ReviewDecision | None:
         return self.decisions[-1] if self.decisions else None
 

@@ -34,7 +34,7 @@ def parse(typed: str) -> list[Term]:
     for phrase, word in TOKEN.findall(cleaned):
         text = (phrase or word).strip()
         is_prefix = not phrase and text.endswith("*") and len(text) > 1
-        text = text.rstrip("*") if is_prefix else text.replace('"', "")
+        text = (text.rstrip("*") if is_prefix else text).replace('"', "")
         if text:
             found.append(Term(text, tuple(split(text)), is_prefix))
     return found[:TERMS_MAX]

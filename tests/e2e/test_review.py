@@ -128,7 +128,7 @@ async def test_a_selected_passage_is_redacted(chat: Chat, desk: Page) -> None:
     field = message.get_by_label("Passages to redact")
     await expect(field).to_have_value("6-18")  # characters, though the fox is two of UTF-16
     await message.get_by_label("Note").fill("A person.")
-    await message.get_by_role("button", name="Redact passages").click()
+    await message.get_by_role("button", name="Redact", exact=True).click()
     await expect(turn(desk, "[redacted: 12 characters]")).to_contain_text("the rest matches")
     await expect(chat.text).to_contain_text("Ask ████████████, or somebody else.")
     await expect(chat.reply).to_contain_text("A passage was redacted after review.")

@@ -43,7 +43,7 @@ class Process:
         only_errors: bool = False,
     ) -> None:
         self._command, self.log, self._only_errors = list(command), log, only_errors
-        self._environment, self._directory, self._user = environment, directory, user
+        self.environment, self._directory, self._user = environment, directory, user
         self._popen: subprocess.Popen[bytes] | None = None
         log.touch()
 
@@ -53,7 +53,7 @@ class Process:
             self._popen = subprocess.Popen(
                 self._command,
                 cwd=self._directory,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if self._only_errors else log,
                 stderr=log,

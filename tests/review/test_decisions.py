@@ -22,9 +22,10 @@ from chat.models import (
     VerdictState,
 )
 from chat.record import access_log
-from chat.review import decisions, queue
+from chat.review import decisions, queue, who
 from chat.review.decisions import Refused
 from tests.admin.rows import make_conversation, reply, say
+from tests.review.conftest import grant
 
 
 def item(message: Message) -> ReviewItem:
@@ -195,6 +196,69 @@ class TestTwoReviewers:
         decisions.confirm(second, flagged.pk, "No rude word here.", seen=first.pk)
         assert "rude word" not in fresh(flagged).text
         assert not ReviewDecision.objects.filter(note__contains="rude word").exists()
+
+    def test_what_two_have_agreed_to_is_not_undone_by_one(
+        self, flagged: Message, reviewer: User, second: User, settings: LazySettings
+    ) -> None:
+        settings.REVIEW_TWO_PERSON = ["uphold"]
+        first = decisions.decide(reviewer, flagged.pk, DecisionKind.UPHOLD, "Rude.")
+        last = decisions.confirm(second, flagged.pk, seen=first.pk)
+        last = decisions.decide(reviewer, flagged.pk, DecisionKind.ESCALATE, "Hm.", seen=last.pk)
+        undone = decisions.decide(reviewer, flagged.pk, DecisionKind.DISMISS, seen=last.pk)
+        assert not undone.took_effect
+        assert item(flagged).state == ReviewState.PROPOSED
+        assert fresh(flagged).withheld_at is not None
+        last = decisions.confirm(second, flagged.pk, seen=undone.pk)
+        assert fresh(flagged).withheld_at is None
+        # It is dismissed now, and that takes one.
+        decisions.decide(reviewer, flagged.pk, DecisionKind.DISMISS, seen=last.pk)
+        assert item(flagged).state == ReviewState.CLOSED
+
+    def test_nobody_is_the_second_person_on_his_own(
+        self, flagged: Message, reviewer: User, ada: User
+    ) -> None:
+        grant(ada, who.REVIEW)
+        first = decisions.decide(reviewer, flagged.pk, DecisionKind.DISMISS)
+        for answer in (decisions.confirm, decisions.decline):
+            with pytest.raises(Refused, match="your own conversation"):
+                answer(ada, flagged.pk, "Yes.", seen=first.pk)
+        assert item(flagged).state == ReviewState.PROPOSED
+
+
+def test_nobody_decides_on_his_own(flagged: Message, ada: User) -> None:
+    grant(ada, who.REVIEW)
+    for kind in DecisionKind:
+        with pytest.raises(Refused, match="your own conversation"):
+            decisions.decide(ada, flagged.pk, kind, "Fine.", passages=[(0, 3)])
+    assert not ReviewDecision.objects.exists()
+
+
+def test_who_escalates_does_not_close_it_alone(
+    flagged: Message, reviewer: User, second: User, ada: User
+) -> None:
+    last = decisions.decide(reviewer, flagged.pk, DecisionKind.ESCALATE, "Look.")
+    with pytest.raises(Refused, match="You escalated this yourself"):
+        decisions.decide(reviewer, flagged.pk, DecisionKind.DISMISS, seen=last.pk)
+    assert item(flagged).state == ReviewState.ESCALATED
+    decisions.decide(second, flagged.pk, DecisionKind.DISMISS, seen=last.pk)
+    assert item(flagged).state == ReviewState.CLOSED
+
+
+def test_the_author_is_no_other_reviewer(flagged: Message, reviewer: User, ada: User) -> None:
+    grant(ada, who.REVIEW)
+    last = decisions.decide(reviewer, flagged.pk, DecisionKind.ESCALATE, "Look.")
+    decisions.decide(reviewer, flagged.pk, DecisionKind.DISMISS, seen=last.pk)
+    assert item(flagged).state == ReviewState.CLOSED
+
+
+def test_who_escalates_may_propose_where_two_agree(
+    flagged: Message, reviewer: User, second: User, settings: LazySettings
+) -> None:
+    settings.REVIEW_TWO_PERSON = ["dismiss"]
+    last = decisions.decide(reviewer, flagged.pk, DecisionKind.ESCALATE, "Look.")
+    last = decisions.decide(reviewer, flagged.pk, DecisionKind.DISMISS, seen=last.pk)
+    decisions.confirm(second, flagged.pk, seen=last.pk)
+    assert item(flagged).state == ReviewState.CLOSED
 
 
 def test_escalating_needs_one_person_only(

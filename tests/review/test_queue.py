@@ -13,10 +13,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from chat import policy, verdicts
+from chat.delivery.page import outcome
 from chat.forms_review import FilterForm
 from chat.models import (
     AccessEntry,
     AccessKind,
+    ApiKey,
     CallState,
     Conversation,
     Feedback,
@@ -26,12 +29,16 @@ from chat.models import (
     ToolCall,
     User,
 )
+from chat.moderation.base import Result
 from chat.record import access_log
-from chat.review import decisions, listing, queue
-from chat.review.pseudonyms import pseudonym
-from tests.admin.rows import make_conversation, reply, say
+from chat.review import decisions, listing, pseudonyms, queue, who
+from chat.review.pseudonyms import pseudonym, who_is
+from chat.verdicts import Place
+from tests.admin.rows import judge, make_conversation, make_title, reply, say
+from tests.conftest import make_user
 from tests.presets import make_assistant
-from tests.review.conftest import Story
+from tests.review.conftest import Story, grant
+from tests.talk import ask
 
 Shown = Callable[..., list[int]]
 
@@ -178,9 +185,72 @@ def test_titles_and_names_are_hostile(desk: Client, ada: User) -> None:
     assert "&lt;<mark>bold</mark>" not in page.replace("&lt;b&gt;<mark>bold</mark>", "")
 
 
+class TestTitles:
+    """A title that is what somebody wrote is for who has said what for."""
+
+    def listed(self, desk: Client, conversation: Conversation) -> str:
+        queue.put(say(conversation, "Why   do tides lag the moon?").pk, flagged=True)
+        page = desk.get("/review/").content.decode()
+        day = conversation.created_at.date().isoformat()
+        return "hidden" if f">Conversation of {day}</a>" in page else page
+
+    def test_first_words_are_not_shown(self, desk: Client, ada: User) -> None:
+        conversation = make_conversation(ada, "Why do tides lag the moon?")
+        assert self.listed(desk, conversation) == "hidden"
+        shown = desk.get(f"/review/{conversation.pk}/").content.decode()
+        assert "tides" not in shown
+
+    def test_what_was_really_sent_is_not_shown(self, desk: Client, ada: User) -> None:
+        sent = ask(ada, "My salary is far too low, and here is why it is")
+        queue.put(sent.pk, flagged=True)
+        assert "My salary" in sent.conversation.title
+        assert "salary" not in desk.get("/review/").content.decode()
+
+    def test_nor_is_what_the_api_made_of_them(self, desk: Client, ada: User) -> None:
+        key = ApiKey.objects.create(owner=ada, shown="parley-abc", sha256="0" * 64)
+        conversation = make_conversation(
+            ada, "Why do tides lag the moon?", api_key=key, titled_by_user=True
+        )
+        assert self.listed(desk, conversation) == "hidden"
+
+    def test_what_the_owner_calls_it_is(self, desk: Client, ada: User) -> None:
+        conversation = make_conversation(ada, "Moon things", titled_by_user=True)
+        assert ">Moon things</a>" in self.listed(desk, conversation)
+
+    def test_what_a_model_calls_it_is(self, desk: Client, ada: User) -> None:
+        conversation = make_conversation(ada, "Tidal lag")
+        make_title(conversation)
+        assert ">Tidal lag</a>" in self.listed(desk, conversation)
+
+    @pytest.mark.parametrize("state", ["streaming", "failed"])
+    def test_a_model_that_called_it_nothing_named_nothing(
+        self, state: str, desk: Client, ada: User
+    ) -> None:
+        conversation = make_conversation(ada, "Why do tides lag the moon?")
+        make_title(conversation, state=state)
+        assert self.listed(desk, conversation) == "hidden"
+
+    @pytest.mark.parametrize("title", ["Why do tides lag the moon?", "Why do tides…"])
+    def test_what_a_model_had_called_it_before_it_was_erased_does_not_count(
+        self, title: str, desk: Client, ada: User
+    ) -> None:
+        conversation = make_conversation(ada, title)
+        make_title(conversation)
+        assert self.listed(desk, conversation) == "hidden"
+
+    def test_a_word_in_common_does_not_hide_what_a_model_calls_it(
+        self, desk: Client, ada: User
+    ) -> None:
+        conversation = make_conversation(ada, "Why do tides")
+        make_title(conversation)
+        assert ">Why do tides</a>" in self.listed(desk, conversation)
+
+
 def fill(owner: User, number: int) -> None:
     for n in range(number):
-        message = reply(say(make_conversation(owner, f"Talk {n}"), "Tides?"), f"Tides, {n}.")
+        conversation = make_conversation(owner, f"Talk {n}")
+        make_title(conversation)
+        message = reply(say(conversation, "Tides?"), f"Tides, {n}.")
         queue.put(message.pk, sampled=True)
 
 
@@ -249,6 +319,27 @@ class TestAssignment:
             assert desk.post(path, {"to": stranger}).status_code == 404
         assert ReviewItem.objects.get().assignee == second
 
+    def test_nobody_gets_what_is_his_own(
+        self, desk: Client, flagged: Message, ada: User, sign_in: Callable[[User], Client]
+    ) -> None:
+        grant(ada, who.REVIEW)
+        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
+        for client, to in ((desk, ada.pk), (sign_in(ada), "me")):
+            page = client.post(path, {"to": to, "next": "/review/"}, follow=True).content.decode()
+            assert "Nobody reviews a conversation of his own." in page
+            assert ReviewItem.objects.get().assignee is None
+
+    def test_where_names_are_hidden_a_refusal_does_not_tell_whose_it_is(
+        self, desk: Client, flagged: Message, ada: User, settings: LazySettings
+    ) -> None:
+        settings.REVIEW_ANONYMOUS = True
+        grant(ada, who.REVIEW)
+        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
+        page = desk.post(path, {"to": ada.pk, "next": "/review/"}, follow=True).content.decode()
+        assert "of his own" not in page
+        with pytest.raises(decisions.Refused, match="your own"):
+            decisions.decide(ada, flagged.pk, decisions.DecisionKind.DISMISS)
+
     def test_the_way_back_stays_here(self, desk: Client, flagged: Message) -> None:
         path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
         for far in ("https://evil.example/", "//evil.example/"):
@@ -272,3 +363,111 @@ class TestAnonymous:
         assert shown(tab="all", user="bob") == []
         assert shown(user=pseudonym(bob.pk)) == [labelled.pk]
         assert shown(user=pseudonym(bob.pk).removeprefix("Person ").lower()) == [labelled.pk]
+
+    def test_somebody_new_is_found_and_another_key_makes_other_names(
+        self, shown: Shown, labelled: Message, bob: User, settings: LazySettings
+    ) -> None:
+        old = pseudonym(bob.pk)
+        assert shown(user=old) == [labelled.pk]
+        later = make_user("later")
+        message = reply(say(make_conversation(later), "Hm?"), "Fine.")
+        queue.put(message.pk, reported=True)
+        assert shown(user=pseudonym(later.pk)) == [message.pk]
+        settings.SECRET_KEY = "another"
+        assert pseudonym(bob.pk) != old
+        assert who_is(old) == []
+        assert who_is(pseudonym(bob.pk)) == [bob.pk]
+
+    def test_no_filter_tells_who_somebody_is(
+        self, desk: Client, shown: Shown, labelled: Message, bob: User
+    ) -> None:
+        group = Group.objects.get(name="Tutors")
+        everybodys = make_assistant(bob, "Helper", visibility="everyone")
+        page = desk.get("/review/").content.decode()
+        assert "Tutor" not in page
+        assert "Helper" in page
+        everything = shown(tab="all")
+        assert len(everything) > 2
+        assert shown(tab="all", group=group.pk) == everything
+        assert shown(tab="all", assistant=labelled.conversation.assistant_id) == everything
+        assert shown(tab="all", assistant=everybodys.pk) == []
+
+
+def test_a_pseudonym_is_reckoned_once(db: None) -> None:
+    make_user("ada")
+    pseudonyms._code.cache_clear()
+    for _refresh in range(3):
+        who_is("0000-0000")
+    assert pseudonyms._code.cache_info().misses == User.objects.count()
+
+
+class TestComingBack:
+    """What is flagged after a decision is not lost."""
+
+    @pytest.fixture
+    def pending(self, flagged: Message) -> Message:
+        """A service that was down when the reviewer decided."""
+        judge(flagged, "pending", backend="openai")
+        return flagged
+
+    def answers(self, message: Message, *, flags: bool) -> None:
+        result = Result("openai", "m", "1", flags, {"hate": 0.9}, ("hate",) if flags else ())
+        at = Place(0, len(message.text))
+        verdicts.decide(message.pk, {"openai": result}, policy.current(), at)
+
+    @pytest.mark.parametrize("kind", ["dismiss", "uphold"])
+    def test_a_verdict_that_was_pending_opens_it_again_and_withholds(
+        self, kind: str, pending: Message, reviewer: User
+    ) -> None:
+        decisions.decide(reviewer, pending.pk, decisions.DecisionKind(kind), "So.")
+        self.answers(pending, flags=True)
+        item = ReviewItem.objects.get()
+        assert (item.state, item.closed_at) == ("open", None)
+        pending.refresh_from_db()
+        assert pending.withheld_at is not None
+        assert Receipt.objects.get().verdict == "flagged"
+
+    @pytest.mark.parametrize("kind", ["dismiss", "uphold"])
+    def test_one_that_passes_changes_nothing(
+        self, kind: str, pending: Message, reviewer: User
+    ) -> None:
+        decisions.decide(reviewer, pending.pk, decisions.DecisionKind(kind), "So.")
+        pending.refresh_from_db()
+        before = pending.withheld_at
+        self.answers(pending, flags=False)
+        assert ReviewItem.objects.get().state == "closed"
+        pending.refresh_from_db()
+        assert pending.withheld_at == before
+
+    @pytest.mark.parametrize("state", ["escalated", "proposed"])
+    def test_what_waits_is_withheld_and_goes_on_waiting(
+        self, state: str, pending: Message, reviewer: User, settings: LazySettings
+    ) -> None:
+        Message.objects.filter(pk=pending.pk).update(withheld_at=None)
+        settings.REVIEW_TWO_PERSON = ["dismiss"] if state == "proposed" else []
+        kind = "dismiss" if state == "proposed" else "escalate"
+        decisions.decide(reviewer, pending.pk, decisions.DecisionKind(kind), "So.")
+        self.answers(pending, flags=True)
+        pending.refresh_from_db()
+        assert pending.withheld_at is not None
+        assert ReviewItem.objects.get().state == state
+
+    def test_its_reader_is_not_told_that_it_was_restored(
+        self, pending: Message, reviewer: User
+    ) -> None:
+        decisions.decide(reviewer, pending.pk, decisions.DecisionKind.DISMISS)
+        restored = Message.objects.get(pk=pending.pk)
+        assert outcome(restored) == {"kind": "dismiss", "said": "Restored after review."}
+        self.answers(pending, flags=True)
+        assert outcome(Message.objects.get(pk=pending.pk)) is None
+
+    def test_what_stood_before_the_decision_is_not_weighed_again(
+        self, flagged: Message, reviewer: User
+    ) -> None:
+        decisions.decide(reviewer, flagged.pk, decisions.DecisionKind.UPHOLD, "Rude.")
+        verdict = flagged.verdicts.get()
+        passed = {"state": "passed", "action": "allow"}
+        verdicts.revise(flagged.pk, {verdict.pk: passed})
+        verdict.refresh_from_db()
+        assert verdict.state == "flagged"
+        assert ReviewItem.objects.get().state == "closed"

@@ -4,20 +4,25 @@ import json
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.core import serializers
 from django.db import connection
 
 from chat.models import (
     CallState,
+    Conversation,
     DecisionKind,
+    LegalHold,
     Message,
     Redaction,
     Report,
+    ReviewDecision,
     Timeline,
     ToolCall,
     User,
     Verdict,
 )
+from chat.record import holds
 from chat.review import badges, decisions, redaction
 from chat.review.decisions import Refused
 from chat.review.facts import proof
@@ -150,6 +155,132 @@ def test_a_users_own_message_is_redacted_too(leak: Message, reviewer: User) -> N
     assert question is not None
     redact(reviewer, question, (0, 4))
     assert Message.objects.get(pk=question.pk).text == BLOCK * 4 + "?"
+
+
+@pytest.fixture
+def called(ada: User) -> Message:
+    """A reply whose secret stands nowhere in its text."""
+    message = reply(say(make_conversation(ada), "Whom?"), "Fine.", reasoning=f"It is {SECRET}.")
+    ToolCall.objects.create(
+        message=message, number=0, round=1, offset=0, name="find", state=CallState.DONE,
+        arguments=json.dumps({"who": SECRET}), parsed={"who": SECRET}, result=f"1: {SECRET}\n",
+    )  # fmt: skip
+    return message
+
+
+def test_words_go_wherever_they_stand(called: Message, reviewer: User) -> None:
+    words = ['KÄTHE   "Kat" Müller']
+    decisions.decide(reviewer, called.pk, DecisionKind.REDACT, f"Of {SECRET}", words=words)
+    left = everything()
+    for piece in ("Käthe", "KÄTHE", "Müller", "K\\u00e4the", "Kat\\"):
+        assert piece not in left, piece
+    now = Message.objects.get(pk=called.pk)
+    assert now.text == "Fine."
+    assert "█" in now.tool_calls.get().result
+    assert "█" in now.tool_calls.get().parsed["who"]
+    assert proof(now.generation.receipt, now) == badges.MATCHES
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        'käthe "kat" müller', 'KÄTHE\n\t"Kat"\u00a0MÜLLER', r'K\u00c4the \"Kat\" M\u00FCller',
+        r'Käthe\n\"Kat\"\r\n m\u00dcller', r'Käthe \u0022Kat\u0022 Müller',
+    ],
+)  # fmt: skip
+def test_however_it_is_spelled(copy: str) -> None:
+    found = redaction.patterns("", [], ['Käthe "Kat" Müller'])
+    assert redaction.blank(f"a {copy} b", found) == f"a {BLOCK * len(copy)} b"
+    assert redaction.blank(f"Kät {copy[:-2]}", found) == f"Kät {copy[:-2]}"
+
+
+def test_words_and_passages_together(leak: Message, reviewer: User) -> None:
+    decisions.decide(
+        reviewer, leak.pk, DecisionKind.REDACT, "Both", passages=[(0, 3)], words=["somebody else"]
+    )
+    now = Message.objects.get(pk=leak.pk)
+    expected = TEXT.replace("somebody else", BLOCK * 13)
+    assert now.text == BLOCK * 3 + expected[3:]
+    assert verify().findings == []
+    assert proof(now.generation.receipt, now) == badges.REDACTED
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere"], "Not found"),
+        (["Müller", "nowhere"], "“nowhere”"),
+        (["an"], "at least 4"),
+        (["████████"], "at least 4"),
+        ([], "write words to take out"),
+    ],
+)
+def test_words_that_cannot_be_taken_out_are_refused(
+    words: list[str], said: str, called: Message, reviewer: User
+) -> None:
+    with pytest.raises(Refused, match=said):
+        decisions.decide(reviewer, called.pk, DecisionKind.REDACT, "Private", words=words)
+    assert SECRET in Message.objects.get(pk=called.pk).reasoning
+
+
+def test_proposed_words_are_kept_until_they_are_taken_out(
+    called: Message, reviewer: User, second: User, settings: LazySettings
+) -> None:
+    settings.REVIEW_TWO_PERSON = ["redact"]
+    first = decisions.decide(reviewer, called.pk, DecisionKind.REDACT, "Name", words=["Müller"])
+    assert "Müller" in Message.objects.get(pk=called.pk).reasoning
+    decisions.confirm(second, called.pk, "Yes, Müller.", seen=first.pk)
+    assert "Müller" not in everything()
+
+
+def test_notes_of_earlier_decisions_lose_it_too(leak: Message, reviewer: User) -> None:
+    first = decisions.decide(reviewer, leak.pk, DecisionKind.UPHOLD, f"It names {SECRET}!")
+    start = TEXT.index(SECRET)
+    decisions.decide(
+        reviewer, leak.pk, DecisionKind.REDACT, "So",
+        passages=[(start, start + len(SECRET))], seen=first.pk,
+    )  # fmt: skip
+    first.refresh_from_db()
+    assert first.note == f"It names {BLOCK * len(SECRET)}!"
+    assert "Müller" not in everything()
+
+
+class TestUnderALegalHold:
+    @pytest.fixture(autouse=True)
+    def hold(self, leak: Message, second: User) -> LegalHold:
+        return holds.place(second, "A case", on=leak.conversation.owner)
+
+    def test_nothing_is_redacted(self, leak: Message, reviewer: User, hold: LegalHold) -> None:
+        before = everything()
+        with pytest.raises(Refused, match="under a legal hold"):
+            redact(reviewer, leak, (0, 3))
+        assert everything() == before
+        holds.release(reviewer, hold)
+        redact(reviewer, leak, (0, 3))
+        assert Message.objects.get(pk=leak.pk).text != TEXT
+
+    def test_nothing_that_was_proposed_before_is_confirmed(
+        self, leak: Message, reviewer: User, second: User, hold: LegalHold, settings: LazySettings
+    ) -> None:
+        settings.REVIEW_TWO_PERSON = ["redact"]
+        holds.release(reviewer, hold)
+        redact(reviewer, leak, (0, 3))
+        holds.place(second, "A case", on=leak.conversation)
+        seen = ReviewDecision.objects.get().pk
+        with pytest.raises(Refused, match="under a legal hold"):
+            decisions.confirm(second, leak.pk, seen=seen)
+        assert Message.objects.get(pk=leak.pk).text == TEXT
+        decisions.decline(second, leak.pk, "Held.", seen=seen)
+
+    def test_upholding_leaves_the_title(
+        self, leak: Message, reviewer: User, hold: LegalHold
+    ) -> None:
+        Conversation.objects.update(title="Ask Käthe…")
+        first = decisions.decide(reviewer, leak.pk, DecisionKind.UPHOLD, "Private")
+        assert Conversation.objects.get().title == "Ask Käthe…"
+        holds.release(reviewer, hold)
+        decisions.decide(reviewer, leak.pk, DecisionKind.UPHOLD, "Private", seen=first.pk)
+        assert Conversation.objects.get().title == ""
 
 
 @pytest.mark.parametrize(

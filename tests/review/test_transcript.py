@@ -26,7 +26,7 @@ from chat.models import (
     User,
     Verdict,
 )
-from chat.record import access_log
+from chat.record import access_log, holds
 from chat.review import decisions, opening, transcript, who
 from chat.review.passages import Mark, marks, source
 from chat.review.pseudonyms import pseudonym
@@ -69,15 +69,34 @@ class TestPurpose:
             answer["Location"]
             == f"{url(flagged.conversation)}?at={flagged.pk}#message-{flagged.pk}"
         )
-        assert not AccessEntry.objects.exists()
+        first = AccessEntry.objects.get()
+        assert first.detail == {"at": flagged.pk}
         assert "parrot" in page(desk, flagged.conversation)
         page(desk, flagged.conversation)
-        first, second = AccessEntry.objects.order_by("number")
-        assert first.purpose == second.purpose == "A legal or compliance request: case 12"
+        first, second, third = AccessEntry.objects.order_by("number")
+        assert {first.purpose, second.purpose, third.purpose} == {
+            "A legal or compliance request: case 12"
+        }
         assert (first.kind, first.actor_id, first.subject_id, first.conversation_id) == (
             AccessKind.TRANSCRIPT, reviewer.pk, ada.pk, flagged.conversation_id
         )  # fmt: skip
         assert access_log.verify().broken is None
+
+    def test_an_address_writes_nothing_but_numbers_into_the_log(
+        self, desk: Client, opened: Open, flagged: Message
+    ) -> None:
+        opened(desk, flagged.conversation)
+        for odd in ("a word of the transcript", "9" * 40, "\u0663", "-1", " 2", "1\n"):
+            page(desk, flagged.conversation, at=odd, page=odd)
+            assert AccessEntry.objects.first().detail == {}  # type: ignore[union-attr]
+        page(desk, flagged.conversation, at=flagged.pk, page=2)
+        last = AccessEntry.objects.first()
+        assert last is not None
+        assert last.detail == {"at": flagged.pk, "page": 2}
+        assert access_log.verify().broken is None
+
+    def test_it_is_said_that_purposes_are_kept(self, desk: Client, flagged: Message) -> None:
+        assert "Kept for good, so quote nothing" in page(desk, flagged.conversation)
 
     def test_it_holds_for_this_conversation_only(
         self, desk: Client, opened: Open, flagged: Message, story: Story
@@ -231,6 +250,62 @@ class TestDeciding:
             at = f"{url(story.conversation)}messages/{flagged.pk}/{name}"
             assert desk.post(at, {"kind": "dismiss", "seen": 0}).status_code == 404
 
+    def test_ones_own_conversation_is_not_decided(
+        self, opened: Open, flagged: Message, ada: User, sign_in: Callable[[User], Client]
+    ) -> None:
+        own = opened(sign_in(grant(ada, who.REVIEW)), flagged.conversation)
+        assert f'id="row-{flagged.pk}"' in own.get("/review/").content.decode()
+        assert f'id="assign-{flagged.pk}"' not in own.get("/review/").content.decode()
+        shown = page(own, flagged.conversation)
+        assert "This is your own conversation." in shown
+        assert 'name="kind"' not in shown
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/decide"
+        answer = own.post(at, {"kind": "dismiss", "seen": 0})
+        assert answer.status_code == 409
+        assert "This is your own conversation." in answer.content.decode()
+        assert not ReviewDecision.objects.exists()
+
+    def test_the_next_one_is_not_ones_own(
+        self, desk: Client, opened: Open, flagged: Message, story: Story, ada: User,
+        sign_in: Callable[[User], Client],
+    ) -> None:  # fmt: skip
+        own = opened(sign_in(grant(ada, who.REVIEW)), story.conversation)
+        assert "Next to decide" in page(opened(desk, story.conversation), story.conversation)
+        assert "Next to decide" not in page(own, story.conversation)
+
+    def test_words_are_taken_out(self, desk: Client, opened: Open, flagged: Message) -> None:
+        opened(desk, flagged.conversation)
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/decide"
+        fields = {"kind": "redact", "note": "Rude.", "seen": 0, "words": "polite word"}
+        missing = desk.post(at, fields)
+        assert missing.status_code == 409
+        assert "Not found in the record of this message: “polite word”." in missing.content.decode()
+        assert "polite word</textarea>" in missing.content.decode()
+        desk.post(at, {**fields, "words": "RUDE word\r\n\r\nuser wants"})
+        shown = page(desk, flagged.conversation)
+        assert "rude word" not in shown
+        assert "user wants" not in shown
+
+    def test_what_is_held_is_not_offered_for_redaction(
+        self, desk: Client, opened: Open, flagged: Message, second: User
+    ) -> None:
+        opened(desk, flagged.conversation)
+        assert 'value="redact"' in page(desk, flagged.conversation)
+        holds.place(second, "A case", on=flagged.conversation)
+        shown = page(desk, flagged.conversation)
+        assert 'value="redact"' not in shown
+        assert "This conversation is under a legal hold." in shown
+
+    def test_a_proposal_says_what_it_takes_out(
+        self, desk: Client, opened: Open, flagged: Message, second: User, settings: LazySettings
+    ) -> None:
+        settings.REVIEW_TWO_PERSON = ["redact"]
+        decisions.decide(
+            second, flagged.pk, DecisionKind.REDACT, "Rude.", passages=[(0, 3)], words=["parrot"]
+        )
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        assert "<li>0-3</li><li>parrot</li>" in shown
+
     def test_two_reviewers_agree(
         self, desk: Client, opened: Open, flagged: Message, second: User,
         sign_in: Callable[[User], Client], settings: LazySettings,
@@ -295,6 +370,19 @@ class TestReplay:
         answer = desk.get(at).json()
         assert answer["points"] == [[5, 3, 0], [9, 38, 4]]
         assert answer["text"] == flagged.text
+
+    def test_it_is_a_look_like_any_other(
+        self, desk: Client, opened: Open, flagged: Message, reviewer: User
+    ) -> None:
+        Timeline.objects.create(generation=flagged.generation, points=[[5, 3, 0]])
+        opened(desk, flagged.conversation)
+        assert desk.get(f"{url(flagged.conversation)}messages/{flagged.pk}/timeline.json").json()
+        entry = AccessEntry.objects.order_by("-number")[0]
+        assert (entry.kind, entry.actor_id, entry.conversation_id, entry.purpose) == (
+            AccessKind.TRANSCRIPT, reviewer.pk, flagged.conversation_id,
+            "It is in the review queue",
+        )  # fmt: skip
+        assert entry.detail == {"replay": flagged.pk}
 
 
 class TestNews:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 from django.apps import apps
 from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chat import signals
 from chat.models import CallState, Generation, Message, ToolCall, User
@@ -106,6 +108,7 @@ def test_nothing_is_missing_of_a_very_long_text(ada: User) -> None:
 HOSTILE = [
     '"', '""', "'", "\\", "a AND", "NOT", "NEAR(a b)", "text:", "{a b}: c", "^a", "-a", "a OR (",
     "\0", "*", "a*b", "'':*", "':*", "a & b | !c <-> d", "%", "_", "\ud800", "((((", "!" * 10_000,
+    'foo"bar*', 'a"b*', '"a*', '"*', 'a"*', 'a" OR "b*', '"" OR text:a"*',
     "x" * 10_000, '"' * 10_001, "a* " * 5_000, "\u202e\u0000\uffff", "🦊", "е́", "<script>",
 ]  # fmt: skip
 
@@ -113,6 +116,19 @@ HOSTILE = [
 @pytest.mark.parametrize("typed", HOSTILE, ids=range(len(HOSTILE)))
 def test_nothing_that_can_be_typed_is_an_error(typed: str, question: Message) -> None:
     assert found(typed) <= {question.pk}
+
+
+PIECES = ['"', '"', "*", "*", " ", "'", ":", "^", "-", "(", ")", "|", "OR", "a", "é", "天"]
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_no_mixture_of_operators_is_an_error(question: Message, typed: str) -> None:
+    assert found(typed) <= {question.pk}
+
+
+def test_a_quote_within_a_beginning_is_no_operator(question: Message) -> None:
+    assert found('ti"d*') == {question.pk}
 
 
 def test_signs_are_found_where_they_stand(question: Message) -> None:

@@ -22,6 +22,8 @@ def test_words_phrases_and_beginnings() -> None:
     [
         ('"open', ["open"]),
         ('a"b', ["ab"]),
+        ('a"b*', ["ab"]),
+        ('"*', []),
         ("*", ["*"]),
         ("**", [""]),
         ('""', []),

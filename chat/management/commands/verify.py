@@ -53,7 +53,10 @@ class Command(BaseCommand):
                 f"access log: broken at entry {chain.broken.number}: {chain.broken.what}"
             )
             return False
-        if head not in {access_log.FIRST, None} and not AccessEntry.objects.filter(hash=head).exists():
+        if (
+            head not in {access_log.FIRST, None}
+            and not AccessEntry.objects.filter(hash=head).exists()
+        ):
             self.stderr.write("access log: no entry has the hash that was given")
             return False
         return True

@@ -12,12 +12,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from chat.forms_review import AnswerForm, DecisionForm
-from chat.models import Conversation, DecisionKind, ReviewDecision, User
+from chat.models import Conversation, DecisionKind, ReviewDecision, ReviewItem, User
 from chat.review import assignment, decisions, opening
 from chat.review.decisions import Refused, in_words
 from chat.views.answers import by_htmx, said
 from chat.views.people import signed_in
-from chat.views.review.door import conversation_to_review, for_reviewers, message_to_review
+from chat.views.review.door import (
+    conversation_to_review,
+    for_reviewers,
+    is_hidden,
+    message_to_review,
+)
 from chat.views.review.transcript import shown, to_message
 
 
@@ -35,6 +40,7 @@ def decide(request: HttpRequest, conversation_id: UUID, message_id: int) -> Http
             DecisionKind(form.cleaned_data["kind"]),
             form.cleaned_data["note"],
             passages=form.cleaned_data["passages"],
+            words=form.cleaned_data["words"],
             seen=form.cleaned_data["seen"],
         )
 
@@ -66,21 +72,33 @@ def assign(request: HttpRequest, conversation_id: UUID, message_id: int) -> Http
     item = getattr(message_to_review(conversation, message_id), "review", None)
     if item is None:
         raise Http404
-    to = request.POST.get("to", "")
-    if to == "me":
-        if not assignment.take(item, signed_in(request)):
-            item.refresh_from_db()
-            if item.assignee is not None and item.assignee != request.user:
-                name = item.assignee.get_username()
-                messages.error(request, _("%(name)s has taken this already.") % {"name": name})
-    else:
-        try:
-            assignment.assign(item, None if to == "nobody" else _person(to))
-        except assignment.NotAReviewer:
-            raise Http404 from None
+    try:
+        if request.POST.get("to") == "me":
+            _take(request, item)
+        else:
+            _give(request, conversation, item)
+    except assignment.NotAReviewer:
+        raise Http404 from None
+    except assignment.OwnConversation:
+        messages.error(request, _("Nobody reviews a conversation of his own."))
     if by_htmx(request):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     return _back(request, conversation, message_id)
+
+
+def _take(request: HttpRequest, item: ReviewItem) -> None:
+    if assignment.take(item, signed_in(request)):
+        return
+    item.refresh_from_db()
+    if item.assignee is not None and item.assignee != request.user:
+        name = item.assignee.get_username()
+        messages.error(request, _("%(name)s has taken this already.") % {"name": name})
+
+
+def _give(request: HttpRequest, conversation: Conversation, item: ReviewItem) -> None:
+    to = request.POST.get("to", "")
+    person = None if to == "nobody" else _person(to)
+    assignment.assign(item, person, hidden=is_hidden(request, conversation))
 
 
 def _person(given: str) -> User:
@@ -122,6 +140,7 @@ def _decided(
             refused_at=message_id,
             typed=request.POST.get("note", ""),
             typed_passages=request.POST.get("passages", ""),
+            typed_words=request.POST.get("words", ""),
         )
     text = _("Message #%(id)s: %(what)s.") % {"id": message_id, "what": in_words(decision)}
     messages.success(request, text)

@@ -21,9 +21,10 @@ def queue(request: HttpRequest) -> HttpResponse:
     reviewer = signed_in(request)
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else "open"
-    form = FilterForm(request.GET)
+    hidden = is_hidden(request)
+    form = FilterForm(request.GET, hidden=hidden)
     wanted = form.wanted
-    found = listing(reviewer, tab, wanted, _page(request), hidden=is_hidden(request))
+    found = listing(reviewer, tab, wanted, _page(request), hidden=hidden)
     if wanted.get("q"):
         _record(request, wanted["q"], found)
     counted = counts(reviewer)
@@ -33,7 +34,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "to_decide": counted["open"],
         "form": form,
         "listing": found,
-        "hidden": is_hidden(request),
+        "hidden": hidden,
         "here": request.get_full_path(),
         "may_export": who.granted(reviewer, who.EXPORT),
         "may_hold": who.granted(reviewer, who.HOLD),

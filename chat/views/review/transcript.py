@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from chat.forms_review import PurposeForm
-from chat.models import Conversation, ReviewItem, ReviewState, Timeline
+from chat.models import Conversation, ReviewItem, ReviewState, Timeline, User
+from chat.record.holds import is_held
 from chat.review import opening, who
 from chat.review.pseudonyms import name_of
 from chat.review.transcript import transcript as transcript_of
@@ -43,6 +44,7 @@ def purpose(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     form = PurposeForm(request.POST, label_suffix="")
     if not form.is_valid():
         return _ask(request, conversation, form, HTTPStatus.UNPROCESSABLE_ENTITY)
+    opening.look(signed_in(request), conversation, form.purpose, at=form.cleaned_data["at"])
     opening.remember_purpose(request.session, conversation.pk, form.purpose)
     return to_message(conversation, form.cleaned_data["at"])
 
@@ -73,9 +75,11 @@ def timeline(request: HttpRequest, conversation_id: UUID, message_id: int) -> Ht
     """A reply as it grew: its text, its thoughts, and the moments (see ``Timeline``)."""
     conversation = conversation_to_review(conversation_id)
     message = message_to_review(conversation, message_id)
-    if not opening.purpose_of(request.session, conversation.pk):
+    given = opening.purpose_of(request.session, conversation.pk)
+    if not given:
         return to_message(conversation, message.pk)
     found = get_object_or_404(Timeline, generation__message=message)
+    opening.look(signed_in(request), conversation, given, replay=message.pk)
     return JsonResponse(
         {"text": message.text, "reasoning": message.reasoning, "points": found.points}
     )
@@ -103,7 +107,9 @@ def shown(
         "may_reveal": hidden and who.may_see_identities(reviewer),
         "purpose": given,
         "reviewers": list(who.reviewers()),
-        "next": _next(conversation),
+        "own": conversation.owner_id == reviewer.pk,
+        "held": is_held(conversation),
+        "next": _next(conversation, reviewer),
         "two_person": settings.REVIEW_TWO_PERSON,
         **more,
     }
@@ -131,8 +137,9 @@ def _ask(
     return render(request, "review/purpose.html", context, status=status)
 
 
-def _next(conversation: Conversation) -> ReviewItem | None:
-    """Another conversation's item that waits, the newest."""
+def _next(conversation: Conversation, reviewer: User) -> ReviewItem | None:
+    """Another conversation's item that waits for this reviewer, or for any, the newest."""
     waiting = ReviewItem.objects.filter(state=ReviewState.OPEN).select_related("message")
     others = waiting.exclude(message__conversation=conversation)
+    others = others.exclude(message__conversation__owner=reviewer)
     return others.defer("message__text", "message__reasoning").order_by("-opened_at").first()
