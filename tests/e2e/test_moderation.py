@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from playwright.async_api import expect
@@ -42,6 +44,39 @@ async def test_stopping_does_not_evade_moderation(chat: Chat) -> None:
     await expect(chat.reply).to_contain_text(NOTICE)
     assert FLAGGED not in await chat.page.content()
     assert chat.export()["messages"][-1]["state"] == "stopped"
+
+
+async def test_a_reply_is_stopped_in_the_middle_and_taken_off_every_page(
+    own_server: Callable[..., Server], visit: Visit, provider: FakeProvider
+) -> None:
+    server = await asyncio.to_thread(own_server, MODERATION_STREAM_CHARS="40")
+    made = {"name": "Codenames", "kind": "term", "pattern": "badger", "category": "codename"}
+    await asyncio.to_thread(insert, server, "chat_moderationrule", made | {"score": 1.0})
+    rule = {"direction": "output", "category": "codename", "action": "stop"}
+    await asyncio.to_thread(insert, server, "chat_policyrule", rule)
+    chat = await visit(server)
+    await chat.ask("Hello", reply("Hello."))
+    await chat.ended()
+    other = await chat.tab()
+    told = "It is time that you hear everything about the badger, and what it is for. "
+    script = Script(Text(told + "There is more. " * 5), Gate("never"), Text("The end."))
+    await chat.ask("What is it called?", script)
+    for tab in (chat, other):
+        await expect(tab.reply).to_contain_text("stopped by moderation and withheld")
+        assert "badger" not in await tab.page.content()
+    await provider.eventually(lambda: not provider.open_streams, timeout=2)
+    answer = chat.export()["messages"][-1]
+    assert (answer["state"], answer["stop_reason"]) == ("stopped", "moderation")
+
+
+def insert(server: Server, table: str, row: dict[str, object]) -> None:
+    """A row as an administrator would make it; what the form fills in by itself, too."""
+    if table == "chat_moderationrule":
+        row = {"direction": "", "enabled": 1, "note": "", "changed_at": "2026-01-01"} | row
+    names, places = ", ".join(row), ", ".join("?" * len(row))
+    path = server.log.parent / "parley.sqlite3"
+    with closing(sqlite3.connect(path, timeout=20, isolation_level=None)) as connection:
+        connection.execute(f"INSERT INTO {table}({names}) VALUES ({places})", [*row.values()])
 
 
 async def test_a_withheld_reply_is_not_told_to_the_provider_again(chat: Chat) -> None:
