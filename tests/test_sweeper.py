@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from django.conf import LazySettings
+from django.db import transaction
 from django.utils import timezone
 
 from chat import actions, reconcile, sweeper
@@ -129,9 +130,10 @@ def test_the_backlog_counts_what_waits(ada: User) -> None:
 
 
 def _left(user: User) -> int:
-    """A reply that has ended and has no receipt."""
-    conversation, _, reply = talk(user, "Half")
-    Generation.objects.filter(conversation=conversation).update(stop_reason="orphaned")
+    """A reply that has ended and has no receipt; it was never there for a worker to claim."""
+    with transaction.atomic():
+        conversation, _, reply = talk(user, "Half")
+        Generation.objects.filter(conversation=conversation).update(stop_reason="orphaned")
     return reply.pk
 
 
