@@ -105,6 +105,24 @@ async def test_a_rename_shows_in_every_tab(chat: Chat) -> None:
     await expect(other.page).to_have_title("Parley")
 
 
+async def test_a_menu_stays_open_and_where_it_is_while_the_list_is_told_anew(chat: Chat) -> None:
+    await chat.ask("First words", reply("Named."))
+    await chat.ended()
+    other = await chat.tab()
+    await chat.sidebar.locator("summary").first.click()
+    export = chat.sidebar.get_by_role("link", name="Export")
+    await expect(export).to_be_visible()
+    at = await export.bounding_box()
+    await other.menu("A short title", "Rename")
+    await other.dialog.get_by_label("Title").fill("Second words")
+    await other.dialog.get_by_role("button", name="Save").click()
+    await expect(chat.sidebar.get_by_role("link", name="Second words")).to_be_visible()
+    await expect(export).to_be_visible()
+    assert await export.bounding_box() == at
+    await chat.sidebar.get_by_role("button", name="Rename").click()
+    await expect(chat.dialog.get_by_label("Title")).to_have_value("Second words")
+
+
 async def test_a_name_of_ones_own_is_kept_from_the_model(chat: Chat) -> None:
     chat.provider.override("titles", Script(Gate("title")))
     await chat.ask("Who names it?", reply("You."))
