@@ -1,20 +1,25 @@
 """Assistants and all their versions, to be read: what a transcript ran with stands here.
 
-Their owners change them, on pages of their own.
+Their owners change them, on pages of their own. Who may change those for everyone can archive one
+here whose owner does not, or is no longer there.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from chat.admin.links import link
 from chat.admin.readonly import exactly, when
 from chat.admin.search import exact_id, people, words
 from chat.forms_schema import written
 from chat.models import Assistant, AssistantVersion
+from chat.models.assistants import AssistantQuerySet
 from chat.review import badges
 
 if TYPE_CHECKING:
@@ -82,7 +87,7 @@ class VersionInline(ReadOnly, Inline):
 
 @admin.register(Assistant)
 class AssistantAdmin(ReadOnly, Base):
-    actions = None
+    actions = ("archive",)
     list_display = ("__str__", "user", "visibility", "version", CREATED, ARCHIVED)
     list_filter = ("visibility", ("archived_at", admin.EmptyFieldListFilter))
     list_select_related = ("newest", "owner")
@@ -94,6 +99,21 @@ class AssistantAdmin(ReadOnly, Base):
     fields = ("owner", "visibility", "groups", *MOMENTS)
     readonly_fields = MOMENTS
     inlines = (VersionInline,)
+
+    def has_archive_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("chat.change_assistant")
+
+    @admin.action(description=_("Archive the selected assistants"), permissions=["archive"])
+    def archive(self, request: HttpRequest, queryset: AssistantQuerySet) -> None:
+        assert request.user.pk is not None
+        archived = list(queryset.present().select_related("newest"))
+        queryset.present().update(archived_at=timezone.now())
+        if archived:
+            LogEntry.objects.log_actions(request.user.pk, archived, CHANGE, str(_("Archived.")))
+        text = ngettext(
+            "%(count)d assistant is archived.", "%(count)d are archived.", len(archived)
+        )
+        self.message_user(request, text % {"count": len(archived)})
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
