@@ -17,6 +17,7 @@ PASSWORD = "correct horse battery"
 # Whole processes and a browser share the machine with the test that times them.
 REAL_TIME = {"e2e", "faults", "deployment"}
 TESTS = Path(__file__).parent
+TIMER = pytest.StashKey[object]()  # what pytest-timeout has been told of a test
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +28,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in REAL_TIME:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: object) -> None:
+    item.stash[TIMER] = settings
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if getattr(item, "execution_count", 1) > 1:
+        _time_anew(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    _time_anew(item)
+
+
+def _time_anew(item: pytest.Item) -> None:
+    """pytest-timeout's timer is gone after a failure, and so for teardown and the second run."""
+    if TIMER in item.stash:
+        item.ihook.pytest_timeout_cancel_timer(item=item)
+        item.ihook.pytest_timeout_set_timer(item=item, settings=item.stash[TIMER])
 
 
 def make_user(name: str, **fields: object) -> User:

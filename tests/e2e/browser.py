@@ -1,5 +1,6 @@
 """Chromium, and what no page of ours may do."""
 
+import asyncio
 import re
 import shutil
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from playwright.async_api import (
     Request,
 )
 
+CLOSING_S = 10.0  # takes a tenth of a second
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--no-sandbox",
@@ -38,6 +40,17 @@ def find_chromium() -> str | None:
 
 async def launch(playwright: Playwright, path: str) -> Browser:
     return await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+
+
+async def close(context: BrowserContext) -> None:
+    """Close it, also while a page of it is on its way elsewhere: then Chromium may never answer."""
+    try:
+        async with asyncio.timeout(CLOSING_S):
+            await context.close()
+    except TimeoutError:
+        for page in context.pages:
+            await page.close()
+        await context.close()
 
 
 class Watch:

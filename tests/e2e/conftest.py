@@ -13,7 +13,7 @@ from playwright.async_api import Browser, async_playwright, expect
 from tests.fake_provider import FakeProvider, reply
 from tests.parts.programs import need
 
-from .browser import NAMES, Watch, launch
+from .browser import NAMES, Watch, close, launch
 from .chat import PATIENCE_S, Answers, Chat
 from .server import Person, Prepared, Server, prepare
 
@@ -145,7 +145,7 @@ async def visit(
         ) -> Chat:
             origin = via or server.url
             context = await browser.new_context(base_url=origin, **options)
-            contexts.push_async_callback(context.close)
+            contexts.push_async_callback(close, context)
             context.set_default_timeout(PATIENCE_S * 1000)
             await watch.attach(context, origin)
             if who is not None:
