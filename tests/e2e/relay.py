@@ -39,17 +39,21 @@ class Relay:
             self._server.close()
         for writer in list(self._writers):
             writer.transport.abort()
+        for task in self._tasks:
+            task.cancel()  # one that is still connecting has nothing to break
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         with contextlib.suppress(OSError):
             there, back = await asyncio.open_connection("127.0.0.1", self._to)
-            self._writers |= {writer, back}
+            self._writers.add(back)
             await asyncio.gather(self._requests(reader, back, writer), _pass(there, writer))
-            self._writers -= {writer, back}
+            self._writers.discard(back)
+        self._writers.discard(writer)
         self._tasks.discard(task)
 
     async def _requests(
