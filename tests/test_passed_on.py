@@ -15,8 +15,8 @@ from chat.models.api import digest
 from chat.passed_on import unshown
 from chat.services import Services
 from tests.fake_provider import FakeProvider
-from tests.test_judging import RUDE, rule
 from tests.test_pipeline import ended
+from tests.verdicts.asking import RUDE, rule
 
 HI = {"role": "user", "content": "Hi"}
 
