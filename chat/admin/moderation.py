@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from chat import policy
 from chat.admin.moderation_forms import ModerationRuleForm, PolicyRuleForm, TryForm
 from chat.admin.trying import try_out, with_line, with_rule
-from chat.models import ModerationRule, PolicyRule
+from chat.models import Action, Direction, ModerationRule, PolicyRule
 from chat.policy import Current
 
 if TYPE_CHECKING:
@@ -153,8 +153,16 @@ class PolicyRuleAdmin(TryingAdmin):
     form = PolicyRuleForm
     list_display = ("direction", "shown_category", "action", "threshold")
     list_display_links = ("shown_category",)
-    list_filter = ("direction", "action")
     ordering = ("direction", "category")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With what holds besides: an empty list is not a policy that lets everything pass."""
+        default = policy.current().policy
+        actions = zip(Direction, (default.default_input, default.default_output), strict=True)
+        otherwise = [(direction.label, Action(action).label) for direction, action in actions]
+        return super().changelist_view(request, {"otherwise": otherwise, **(extra_context or {})})
 
     @admin.display(description=_("category"), ordering="category")
     def shown_category(self, obj: PolicyRule) -> str:

@@ -36,7 +36,7 @@ def _category(given: str) -> str:
 
 class ModerationRuleForm(RuleBase):
     pattern = forms.CharField(
-        label=_("what to look for"),
+        label=_("What to look for"),
         required=False,
         strip=False,
         widget=forms.Textarea(LINES),
@@ -131,6 +131,16 @@ class PolicyRuleForm(PolicyBase):
             "category": format_lazy(
                 _("Empty: every category without a rule of its own. Known: {}, and your rules'."),
                 KNOWN,
+            ),
+            "action": format_lazy(
+                "{} {} {} {}",
+                _("Allow: nothing is done."),
+                _("Flag: it stays, and a reviewer looks at it."),
+                _("Withhold: a notice in its place, and no model reads it."),
+                _(
+                    "Stop: a message is not answered; a reply is withheld, and ends where it is if"
+                    " MODERATION_STREAM_CHARS has it checked while it is written."
+                ),
             ),
             "threshold": _("From 0 to 1. Empty: from where the backend itself objects."),
         }
