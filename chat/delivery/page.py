@@ -31,6 +31,7 @@ from chat.models import (
     SchemaVerdict,
     State,
     ToolCall,
+    VerdictState,
 )
 from chat.services import Readiness, readiness
 from chat.tree import Tree
@@ -83,6 +84,7 @@ def message_context(message: Message, tree: Tree) -> dict[str, Any]:
         "notice": notice(generation),
         "facts": _facts(generation),
         "verdict": _verdict(generation),
+        "waits": _waits(message, generation),
         "outcome": outcome(message),
         "opinion": _opinion(message),
         "reported": _is_reported(message),
@@ -201,8 +203,13 @@ def notice(generation: Generation) -> str:
             "unreachable": _("The model service could not be reached."),
             "timed_out": _("The model service did not answer in time."),
             "refused": _("The model service did not accept this request."),
-            "moderated": _("This message was not answered: moderation objected to it."),
-            "unchecked": _("Your message could not be checked, so it was not answered yet."),
+            "moderated": _(
+                "This message was not answered: moderation objected to it. You can edit it and send"
+                " it again."
+            ),
+            "unchecked": _(
+                "Your message could not be checked, so it was not answered. Try again in a moment."
+            ),
         }.get(generation.error_kind, _("The model service gave no usable answer."))
     if generation.finish_reason == "length":
         return _("The reply reached its length limit.")
@@ -239,6 +246,15 @@ def _facts(generation: Generation) -> list[tuple[str, str]]:
 def _verdict(generation: Generation) -> str:
     receipt = getattr(generation, "receipt", None)
     return receipt.verdict if receipt and receipt.characters else ""
+
+
+def _waits(message: Message, generation: Generation) -> str:
+    """What a reply is withheld for that nobody has objected to: the state of its verdicts."""
+    if message.withheld_at is None or generation.stop_reason == MODERATION:
+        return ""
+    receipt = getattr(generation, "receipt", None)
+    state = receipt.verdict if receipt is not None else VerdictState.PENDING
+    return str(state) if state in (VerdictState.PENDING, VerdictState.ERROR) else ""
 
 
 def idle_status() -> Fragment:

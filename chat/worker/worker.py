@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from chat import answers, doorbell, reconcile, titles
+from chat import doorbell, reconcile, titles
 from chat.database import in_database
 from chat.engine.errors import ProviderError, TimedOut
 from chat.engine.events import Ended, Outcome
@@ -22,13 +22,13 @@ from chat.engine.log import Log
 from chat.engine.provider import Provider
 from chat.engine.turn import Deadlines, Turn
 from chat.models import Purpose
-from chat.moderation.base import Result, Unclear
 from chat.tools.box import Box, open_box
 from chat.tools.record import Claim
 from chat.verdicts import MODERATION
 from chat.worker import questions
 from chat.worker.claim import Job, claim
 from chat.worker.finish import finish
+from chat.worker.judging import judge
 from chat.worker.patrol import NO_VIEWER, Audience, may_be_abandoned, to_stop
 from chat.worker.watch import Watch
 from chat.worker.writer import Writer
@@ -264,22 +264,9 @@ class Worker:
     async def _save(self, running: _Running, outcome: Outcome, error: ProviderError | None) -> None:
         """Moderate, save, and only then close the log: who sees the end finds it in the row."""
         job, turn = running.job, running.turn
-        results: dict[str, Result | Unclear] | None = None
-        readable = answers.readable(
-            turn.reply.text,
-            job.schema,
-            [(call.name, call.arguments) for call in turn.reply.all_calls],
-            turn.reply.reasoning,
-        )
-        try:
-            results = await reconcile.moderate_at_once(
-                readable, self._provider, job.text_before, job.current
-            )
-            if running.watch is not None:
-                results = running.watch.added(results)
-        except Exception:
-            logger.exception("moderation_failed")  # the sweeper comes back to it
-        won = await self._insist(finish, job, turn, outcome, running.stop_reason, error, results)
+        reason = running.stop_reason  # who stops it from now on is too late
+        judged = await judge(job, turn.reply, self._provider, running.watch)
+        won = await self._insist(finish, job, turn, outcome, reason, error, judged.results)
         if won:
             self._log.append(job.generation_id, job.attempt, [Ended(outcome)])
         else:
@@ -290,13 +277,13 @@ class Worker:
         logger.info(
             "generation_ended",
             outcome=str(outcome),
-            reason=running.stop_reason or None,
+            reason=reason or None,
             error=error.kind if error else None,
             calls=turn.calls,
             characters=turn.reply.characters,
         )
         self.wake()  # a title may have been queued
-        if won and results is not None and reconcile.has_pending(readable, results, job.current):
+        if won and judged.to_ask:
             assert job.message_id is not None
             await reconcile.moderate_pending(job.message_id, self._provider)
 

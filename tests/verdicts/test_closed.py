@@ -2,18 +2,16 @@
 
 import json
 
+import pytest
 from django.conf import LazySettings
-from django.utils import timezone
 
 from chat import branches, sweeper
 from chat.database import in_database
-from chat.models import (
-    Message,
-    State,
-    User,
-    Verdict,
-)
+from chat.delivery.page import message_html
+from chat.models import Message, State, User
+from chat.models.conversation import WITH
 from chat.services import Services
+from chat.worker import judging
 from tests.fake_provider import (
     FakeProvider,
     Finish,
@@ -22,9 +20,15 @@ from tests.fake_provider import (
     Status,
     Text,
 )
-from tests.support import eventually
+from tests.moderation.judging import answer, text_of
 from tests.test_pipeline import ask, ended
 from tests.verdicts.asking import question, settled
+
+
+def shown(message_id: int) -> str:
+    """As a page has it."""
+    message = Message.objects.select_related(*WITH).get(pk=message_id)
+    return message_html(message, message.conversation.tree())
 
 
 async def test_where_nothing_may_pass_unchecked_no_model_is_asked_before_the_verdict(
@@ -61,17 +65,63 @@ async def test_where_nothing_may_pass_unchecked_a_reply_waits_for_its_verdict(
     provider.open("down")
     generation = await ended(conversation)
     assert generation.message.withheld_at is not None
+    assert "has not been checked yet" in await in_database(shown, generation.message_id)
 
     provider.override("moderations", None)
-    rows = Verdict.objects.filter(message=generation.message_id, backend="openai")
-
-    async def tried() -> bool:
-        return bool(await in_database(rows.filter(tries=1).update, next_try_at=timezone.now()))
-
-    await eventually(tried)
     await sweeper.sweep(running.provider, sweeper.Orphans())
     message = await in_database(Message.objects.get, pk=generation.message_id)
     assert message.withheld_at is None
+    assert "Here you are." in await in_database(shown, generation.message_id)
+
+
+async def test_a_reply_that_is_checked_in_time_never_leaves_the_page(
+    running: Services, provider: FakeProvider, settings: LazySettings
+) -> None:
+    """Nor is it empty for a program that waits for the whole."""
+    settings.MODERATION_BACKENDS = ["local", "openai"]
+    settings.MODERATION_FAIL = "closed"
+    generation = await ended(await ask())
+    assert generation.receipt.verdict == "passed"
+    assert generation.message.withheld_at is None
+    asked = [
+        request.body["input"] for request in provider.requests if request.kind == "moderations"
+    ]
+    assert asked == ["Hello?", "All is well."]
+
+
+async def test_a_service_that_is_too_slow_for_that_is_as_good_as_down(
+    running: Services,
+    provider: FakeProvider,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judging, "REMOTE_S", 0.1)
+    settings.MODERATION_BACKENDS = ["local", "openai"]
+    settings.MODERATION_FAIL = "closed"
+    provider.enqueue(Script(Text("Here you"), Gate("slow"), Text(" are."), Finish()))
+    conversation = await ask()
+    await provider.eventually(lambda: provider.streams)
+    provider.override("moderations", Script(Gate("verdict"), Status(503)))
+    provider.open("slow")
+    generation = await ended(conversation)
+    assert (generation.state, generation.receipt.verdict) == (State.COMPLETE, "pending")
+    assert generation.message.withheld_at is not None
+    provider.open("verdict")
+
+
+async def test_a_reply_that_cannot_be_judged_says_that_a_reviewer_decides(
+    running: Services, provider: FakeProvider, settings: LazySettings
+) -> None:
+    settings.MODERATION_BACKENDS = ["judge"]
+    settings.MODERATION_JUDGE_MODEL = "judge-1"
+    settings.MODERATION_FAIL = "closed"
+    settings.TITLES = False
+    provider.judge = lambda r: "safe!" if text_of(r).startswith("All") else answer(r)
+    generation = await ended(await ask())
+    assert (generation.state, generation.receipt.verdict) == (State.COMPLETE, "error")
+    page = await in_database(shown, generation.message_id)
+    assert "A reviewer decides whether it is shown" in page
+    assert "All is well." not in page
 
 
 async def test_a_title_is_asked_with_nothing_unchecked_where_nothing_may_pass(
