@@ -213,7 +213,7 @@ class Worker:
         )
         running = self._running[job.generation_id] = _Running(job, turn)
         stop = partial(self.stop, job.generation_id, MODERATION)
-        running.watch = Watch(job, turn.reply, self._provider, stop)
+        running.watch = Watch(job, self._provider, stop)
         turn.append = running.watch.after(append)
         self._writer.watch(job, turn.reply)
         logger.info("generation_started", conversation=str(job.conversation_id))

@@ -2,11 +2,9 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from chat.api.actions import accept
 from chat.api.requests import read
@@ -14,10 +12,8 @@ from chat.database import in_database
 from chat.models import (
     ApiKey,
     State,
-    User,
     Verdict,
 )
-from chat.models.api import digest
 from chat.services import Services
 from tests.fake_provider import (
     FakeProvider,
@@ -25,16 +21,6 @@ from tests.fake_provider import (
 from tests.support import eventually
 from tests.test_pipeline import ended
 from tests.verdicts.asking import RUDE, rule
-
-
-@pytest_asyncio.fixture
-async def key(transactional_db: None) -> AsyncIterator[ApiKey]:
-    def make() -> ApiKey:
-        owner = User.objects.create_user("program", "program@example.org")
-        return ApiKey.objects.create(owner=owner, sha256=digest("x"), shown="x")
-
-    yield await in_database(make)
-
 
 HISTORIES = [
     [{"role": "user", "content": RUDE}],

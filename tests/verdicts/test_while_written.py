@@ -1,20 +1,28 @@
 """A reply is looked at while it is written, and ended where the policy says to stop."""
 
+import json
+import uuid
+
 import pytest
 from django.conf import LazySettings
 
-from chat.models import (
-    State,
-)
+from chat.api.actions import accept
+from chat.api.requests import read
+from chat.database import in_database
+from chat.models import ApiKey, State, Verdict
 from chat.services import Services
 from tests.fake_provider import (
     FakeProvider,
     Finish,
     Gate,
+    Reasoning,
+    Refusal,
     Script,
     Text,
     reply,
+    tool_call,
 )
+from tests.fake_provider.script import Step
 from tests.test_pipeline import ask, ended
 from tests.verdicts.asking import rule, settled, terms
 
@@ -36,6 +44,44 @@ async def test_a_reply_is_stopped_and_retracted_while_it_is_written(
     assert (await settled(conversation, "assistant"))["rules"] == ("flagged", "stop")
     await provider.eventually(lambda: not provider.open_streams, timeout=1)
     assert generation.receipt.verdict == "flagged"
+
+
+WITH_A_TOOL = {
+    "model": "fake",
+    "messages": [{"role": "user", "content": "Tell me."}],
+    "tools": [{"type": "function", "function": {"name": "tell"}}],
+}
+TOLD = "Let me tell you all about the badger and then some more of it. " + "And so on. " * 20
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        [Reasoning(TOLD, size=7)],
+        tool_call("tell", json.dumps({"what": TOLD}), size=7),
+        [Refusal(TOLD, size=7)],
+    ],
+)
+async def test_what_is_shown_beside_the_text_is_looked_at_too(
+    running: Services,
+    provider: FakeProvider,
+    settings: LazySettings,
+    key: ApiKey,
+    shown: list[Step],
+) -> None:
+    settings.MODERATION_STREAM_CHARS = 40
+    await terms("badger")
+    await rule("output", "stop", "codename")
+    provider.enqueue(Script(Text("Well. "), *shown, Gate("never"), Text("End."), Finish()))
+    asked = read(json.dumps(WITH_A_TOOL).encode(), ["fake"], "fake")
+    conversation = uuid.uuid4()
+    await in_database(accept, key, asked, conversation, "")
+    generation = await ended(conversation)
+    assert (generation.state, generation.stop_reason) == (State.STOPPED, "moderation")
+    assert generation.message.withheld_at is not None
+    verdict = await in_database(Verdict.objects.get, message=generation.message, backend="rules")
+    marked = [generation.message.text[start:end] for start, end, _ in verdict.spans]
+    assert marked == (["badger"] if isinstance(shown[0], Refusal) else [])
 
 
 async def test_a_word_that_is_still_being_written_is_not_read_as_a_shorter_one(
