@@ -8,8 +8,8 @@ What a person has decided on, or has overridden, stays as it is.
 """
 
 import time
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
@@ -21,7 +21,15 @@ from django.utils import timezone
 from chat import policy, reconcile, verdicts
 from chat.database import in_database
 from chat.engine.provider import Provider
-from chat.models import Message, ReviewItem, ReviewState, Verdict, VerdictState
+from chat.models import (
+    Direction,
+    Generation,
+    Message,
+    ReviewItem,
+    ReviewState,
+    Verdict,
+    VerdictState,
+)
 from chat.moderation.base import ask
 from chat.moderation.registry import AT_ONCE
 from chat.policy import RULES, Current
@@ -34,32 +42,46 @@ BATCH = 100
 # A reply that began under the old policy ends with verdicts of that, after all others were found
 # to be up to date; and who changes the policy in another process tells nobody.
 LOOK_AGAIN_S = 600.0
+PASS_S = 3.0  # for as many batches as fit: a new policy may concern all of a month
 
 
 @dataclass(slots=True)
-class _Clean:
-    """The versions to which this process has found everything up to date, and when."""
+class _Progress:
+    """To which versions this process has brought everything up to date, or is about to.
+
+    From the newest message down: what lies above ``verdict`` (a message's id) has verdicts that are
+    up to date, and what lies above ``rules`` has been judged by the rules. So no batch looks at
+    what those before it have done. ``clean_at`` is when it came to the end.
+    """
 
     versions: tuple[str, ...] = ()
-    at: float = field(default=float("-inf"))
+    verdict: int | None = None
+    rules: int | None = None
+    clean_at: float | None = None
 
-    def holds(self, versions: tuple[str, ...]) -> bool:
-        return self.versions == versions and time.monotonic() - self.at < LOOK_AGAIN_S
+    def is_clean(self, versions: tuple[str, ...]) -> bool:
+        """Nothing to do? Begins anew for other versions, and after a while."""
+        at = self.clean_at
+        if self.versions != versions or (at and time.monotonic() - at >= LOOK_AGAIN_S):
+            self.versions = versions
+            self.verdict = self.rules = self.clean_at = None
+        return self.clean_at is not None
 
 
-_clean = _Clean()
+_progress = _Progress()
 
 
 async def some(provider: Provider) -> int:
-    """A batch of what is out of date; returns how many verdicts. Cheap when nothing is."""
+    """Batches of what is out of date; returns how many verdicts. Cheap when nothing is."""
     current = await in_database(policy.current)
     versions = (current.version, *sorted(current.versions.values()))
-    if _clean.holds(versions):
-        return 0
-    done = await batch(provider, current, DAYS)
-    done += await in_database(_expect_rules, current, DAYS)
-    if not done:
-        _clean.versions, _clean.at = versions, time.monotonic()
+    until = time.monotonic() + PASS_S
+    done = 0
+    while not _progress.is_clean(versions) and time.monotonic() < until:
+        found = await _batch(provider, current) or await _judge_by_rules(provider, current)
+        done += found
+        if not found:
+            _progress.clean_at = time.monotonic()
     return done
 
 
@@ -83,10 +105,16 @@ async def everything(
         yield done
 
 
-async def batch(provider: Provider, current: Current, days: int) -> int:
+async def _batch(provider: Provider, current: Current) -> int:
     """The newest that are out of date, up to BATCH verdicts."""
-    rows = await in_database(_listed, stale(current, days).order_by("-message")[:BATCH])
-    return await _revise(rows, provider, current, "")
+    rows = stale(current, DAYS)
+    if _progress.verdict is not None:
+        rows = rows.filter(message__lte=_progress.verdict)  # some of its own may be left
+    found = await in_database(_listed, rows.order_by("-message")[:BATCH])
+    done = await _revise(found, provider, current, "")
+    if found:
+        _progress.verdict = found[-1].message_id
+    return done
 
 
 def stale(current: Current, days: int) -> QuerySet[Verdict]:
@@ -125,7 +153,8 @@ def _chosen(
 
 
 def _listed(rows: QuerySet[Verdict]) -> list[Verdict]:
-    return list(rows)
+    reply = Generation.objects.filter(message=OuterRef("message"))
+    return list(rows.annotate(is_of_reply=Exists(reply)))
 
 
 async def _revise(
@@ -133,25 +162,46 @@ async def _revise(
 ) -> int:
     """Say anew what these verdicts say, message by message; returns how many."""
     done = 0
+    same: list[int] = []
     for message_id, rows in groupby(found, key=lambda verdict: verdict.message_id):
         mine = list(rows)
+        done += len(mine)
         ran = [v.backend for v in mine if _must_run(v, current, backend)]
-        message = await in_database(_message, message_id)
-        if message is None:
+        revised = [
+            (verdict, _acted(verdict, current))
+            for verdict in mine
+            if verdict.backend not in ran and verdict.state != VerdictState.ERROR
+        ]
+        if not ran and all(_says(verdict, acted) for verdict, acted in revised):
+            same += [verdict.pk for verdict, _ in revised]
             continue
-        text, at, direction = message
-        revised: dict[int, dict[str, Any]] = {}
-        for verdict in mine:
-            if verdict.backend in ran:
+        if ran and (message := await in_database(_message, message_id)) is not None:
+            text, at, direction = message
+            for verdict in (verdict for verdict in mine if verdict.backend in ran):
                 asked = current.backend(verdict.backend, direction, provider)
                 result = await ask(asked, text)
-                revised[verdict.pk] = verdicts.opinion(result, direction, current, at)
-            elif verdict.state != VerdictState.ERROR:
-                acted = verdicts.acted(direction, verdict.categories, verdict.hits, current)
-                revised[verdict.pk] = {**acted, "policy": current.version}
+                revised.append((verdict, verdicts.opinion(result, direction, current, at)))
         await in_database(verdicts.revise, message_id, revised)
-        done += len(mine)
+    await in_database(_keep, same, current)
     return done
+
+
+def _acted(verdict: Verdict, current: Current) -> dict[str, Any]:
+    """What the policy makes of the scores on record."""
+    direction = Direction.OUTPUT if verdict.is_of_reply else Direction.INPUT  # type: ignore[attr-defined]
+    acted = verdicts.acted(direction, verdict.categories, verdict.hits, current)
+    return {**acted, "policy": current.version}
+
+
+def _says(verdict: Verdict, acted: Mapping[str, Any]) -> bool:
+    return (verdict.state, verdict.action) == (acted["state"], acted["action"])
+
+
+def _keep(verdict_ids: Iterable[int], current: Current) -> None:
+    """What says the same by the present policy, most of it, in one statement and without a word."""
+    judged = (VerdictState.PASSED, VerdictState.FLAGGED)
+    rows = Verdict.objects.filter(pk__in=verdict_ids, state__in=judged)
+    rows.update(policy=current.version)
 
 
 def _must_run(verdict: Verdict, current: Current, backend: str) -> bool:
@@ -169,20 +219,31 @@ def _message(message_id: int) -> tuple[str, Place, str] | None:
     return text, at, verdicts.direction_of(message)
 
 
-def _expect_rules(current: Current, days: int) -> int:
-    """What was said before the first rule was made has no verdict of the rules yet: it waits."""
-    if not current.rules:
-        return 0
-    since = timezone.now() - timedelta(days=days)
+async def _judge_by_rules(provider: Provider, current: Current) -> int:
+    """What was said before the first rule was made has no verdict of the rules yet."""
+    found = await in_database(_expect_rules) if current.rules else []
+    for message_id in found:
+        await reconcile.moderate_pending(message_id, provider, only=(RULES,), at_once=True)
+    if found:
+        _progress.rules = found[-1]
+    return len(found)
+
+
+def _expect_rules() -> list[int]:
+    """Pending ones on the newest messages that have none: who is cut short leaves them due."""
+    since = timezone.now() - timedelta(days=DAYS)
     of_rules = Verdict.objects.filter(message=OuterRef("pk"), backend=RULES)
     of_others = Verdict.objects.filter(message=OuterRef("pk")).exclude(backend=RULES)
     closed = ReviewItem.objects.filter(message=OuterRef("pk"), state=ReviewState.CLOSED)
     rows = Message.objects.filter(
         Exists(of_others), ~Exists(of_rules), ~Exists(closed), created_at__gte=since
     )
-    messages = list(rows.order_by("-pk")[:BATCH])
+    if _progress.rules is not None:
+        rows = rows.filter(pk__lt=_progress.rules)
+    found = list(rows.order_by("-pk").values_list("pk", flat=True)[:BATCH])
+    now = timezone.now()
     Verdict.objects.bulk_create(
-        [Verdict(message=m, backend=RULES, next_try_at=timezone.now()) for m in messages],
+        [Verdict(message_id=pk, backend=RULES, next_try_at=now) for pk in found],
         ignore_conflicts=True,
     )
-    return len(messages)
+    return found

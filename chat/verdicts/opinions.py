@@ -1,6 +1,6 @@
 """Opinions written down: given, given anew, or given up. Each in a transaction of its own."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -53,10 +53,11 @@ def write_down_passed(
     rows.filter(state=VerdictState.PENDING).update(**given, tries=F("tries") + 1)
 
 
-def revise(message_id: int, revised: Mapping[int, dict[str, Any]]) -> None:
-    """Replace opinions, by verdict; what they were is kept with them.
+def revise(message_id: int, revised: Iterable[tuple[Verdict, dict[str, Any]]]) -> None:
+    """Replace opinions, of verdicts as they were read; what they were is kept with them.
 
-    A verdict that a person has overridden, and all of a message that one has decided on, stays.
+    A verdict that a person has overridden, and all of a message that one has decided on, stays. So
+    does one that says something else than what was read: another process was first.
     """
     with transaction.atomic():
         message = _locked(message_id)
@@ -64,9 +65,12 @@ def revise(message_id: int, revised: Mapping[int, dict[str, Any]]) -> None:
             return
         changed = set()
         kept = (VerdictState.OVERRIDDEN, VerdictState.PENDING)
-        for verdict in message.verdicts.filter(pk__in=revised).exclude(state__in=kept):
-            before = _said(verdict)
-            fill(verdict, revised[verdict.pk])
+        rows = message.verdicts.exclude(state__in=kept).in_bulk()
+        for read, values in revised:
+            verdict = rows.get(read.pk)
+            if verdict is None or (before := _said(verdict)) != _said(read):
+                continue
+            fill(verdict, values)
             after = _said(verdict)
             if any(before[name] != after[name] for name in ("state", "action")):
                 changed.add(verdict.backend)

@@ -37,9 +37,9 @@ RUDE = "I will kill you, you worthless piece of shit."
 @pytest.fixture(autouse=True)
 def _never_looked() -> Iterator[None]:
     """As a process that has just started."""
-    remoderate._clean = remoderate._Clean()
+    remoderate._progress = remoderate._Progress()
     yield
-    remoderate._clean = remoderate._Clean()
+    remoderate._progress = remoderate._Progress()
 
 
 @pytest_asyncio.fixture
@@ -183,11 +183,50 @@ async def test_nothing_is_looked_for_while_nothing_has_changed(ada: User, nobody
     reply = await judged(ada, RUDE, nobody)
     await sweep(nobody)
     current = await in_database(policy.current)
-    assert remoderate._clean.versions[0] == current.version
+    assert remoderate._progress.versions[0] == current.version
     await in_database(Verdict.objects.filter(message=reply).update, policy="older")
     assert await remoderate.some(nobody) == 0
-    remoderate._clean.at -= remoderate.LOOK_AGAIN_S
+    assert remoderate._progress.clean_at is not None
+    remoderate._progress.clean_at -= remoderate.LOOK_AGAIN_S
     assert await remoderate.some(nobody) == 1
+
+
+async def test_a_new_policy_reaches_all_of_a_month_batch_by_batch(
+    ada: User, nobody: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remoderate, "BATCH", 2)
+    replies = [await judged(ada, text, nobody) for text in (RUDE, "Fine.", RUDE, "Good.", RUDE)]
+    await sweep(nobody)
+    await make(PolicyRule, direction="output", category="", action="flag")
+    assert await remoderate.some(nobody) == len(replies)
+    found = [await verdict(reply) for reply in replies]
+    assert {verdict.policy for verdict in found} == {(await in_database(policy.current)).version}
+    assert [verdict.action for verdict in found] == ["flag", "allow", "flag", "allow", "flag"]
+    # What says the same as before has no earlier opinion to keep.
+    assert [len(verdict.history) for verdict in found] == [1, 0, 1, 0, 1]
+
+
+async def test_a_first_rule_reaches_all_of_a_month_batch_by_batch(
+    ada: User, nobody: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remoderate, "BATCH", 2)
+    replies = [await judged(ada, "Of badgers and a badger.", nobody) for _ in range(5)]
+    await sweep(nobody)
+    await make(ModerationRule, name="b", kind="term", pattern="badger", category="animals")
+    assert await remoderate.some(nobody) == len(replies)
+    assert [(await verdict(reply, "rules")).state for reply in replies] == ["flagged"] * 5
+
+
+async def test_of_two_processes_that_judge_again_one_does(ada: User, nobody: Provider) -> None:
+    reply = await judged(ada, RUDE, nobody)
+    await make(PolicyRule, direction="output", category="", action="flag")
+    await make(ModerationRule, name="b", kind="term", pattern="badger", category="animals")
+    current = await in_database(policy.current)
+    read = await in_database(remoderate._listed, remoderate.stale(current, 30))
+    for _ in range(2):
+        await remoderate._revise(read, nobody, current, "")
+    found = await verdict(reply)
+    assert (found.action, [before["action"] for before in found.history]) == ("flag", ["withhold"])
 
 
 async def test_the_command_asks_a_backend_again_that_is_named(
