@@ -43,3 +43,12 @@ def put(
         # Not the assignee: somebody may be taking it.
         item.save(update_fields=[*REASONS, "score", "state", "opened_at", "closed_at"])
     return item
+
+
+def withdraw(message_id: int) -> None:
+    """Nothing is held against it any more: it leaves, unless a person has to do with it.
+
+    One that somebody has taken, reported or decided on stays, and so does one that was drawn.
+    """
+    waiting = ReviewItem.objects.filter(message_id=message_id, state=ReviewState.OPEN, outcome="")
+    waiting.filter(assignee=None, decisions=None, is_reported=False, is_sampled=False).delete()

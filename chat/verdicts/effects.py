@@ -73,7 +73,10 @@ def follow(message: Message, backends: Collection[str], *, stop_replies: bool) -
             _untitle(message)
             if stop_replies:
                 _stop_reply(message)
-    announce(message.pk, news)
+    if weighed.flagged or weighed.unclear:
+        announce(message.pk, news)
+    else:
+        queue.withdraw(message.pk)
     if visible:
         revision = message.conversation.bump()
         Message.objects.filter(pk=message.pk).update(revision=revision, **shown)

@@ -94,6 +94,7 @@ async def test_a_policy_that_changes_is_applied_to_the_scores_on_record(
     assert (await again(reply)).withheld_at is None
     receipt = await in_database(Receipt.objects.get, generation__message=reply)
     assert receipt.verdict == "passed"
+    assert not await in_database(ReviewItem.objects.exists)  # nobody need look any more
 
     await in_database(rule.delete)
     await sweep(nobody)
@@ -255,6 +256,20 @@ async def test_an_open_item_that_was_only_reported_does_not_keep_a_verdict_from_
     await make(PolicyRule, direction="output", category="", action="allow")
     await sweep(nobody)
     assert (await again(reply)).withheld_at is None
+    waiting = await in_database(ReviewItem.objects.get, message=reply)
+    assert (waiting.state, waiting.is_reported) == ("open", True)
+
+
+@pytest.mark.parametrize("how", ["taken", "sampled"])
+async def test_what_a_reviewer_has_taken_or_was_drawn_stays_in_the_queue(
+    ada: User, nobody: Provider, how: str
+) -> None:
+    reply = await judged(ada, RUDE, nobody)
+    given = {"assignee": ada} if how == "taken" else {"is_sampled": True}
+    await in_database(ReviewItem.objects.filter(message=reply).update, **given)
+    await make(PolicyRule, direction="output", category="", action="allow")
+    await sweep(nobody)
+    assert await in_database(ReviewItem.objects.filter(message=reply).exists)
 
 
 def test_the_backlog_says_how_long_the_oldest_has_waited(ada: User) -> None:
