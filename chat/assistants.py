@@ -13,13 +13,11 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
-from chat import access, answers, policy, services
+from chat import access, instructions, policy, services
 from chat.engine.provider import Provider
-from chat.models import Assistant, AssistantVersion, Conversation, Direction, User, Visibility
+from chat.models import Assistant, AssistantVersion, Conversation, User, Visibility
 from chat.models.parameters import NAMES
-from chat.moderation.base import Result, ask
 from chat.policy import Current
-from chat.verdicts import BLOCKING
 
 # What a version says: all that two versions can differ in.
 CONTENT = (
@@ -68,28 +66,16 @@ def save(
 
 
 def is_refused(text: str) -> bool:
-    """Would a message that says this be kept from every model? Then so is an instruction.
-
-    By the backends that ask nobody: who saves a form waits for it.
-    """
-    current = policy.current()
-    readable = answers.readable("", None, (), unshown=(text,))
-    actions: list[str] = async_to_sync(_actions)(readable, current)
-    return any(action in BLOCKING for action in actions)
+    """Does the policy keep this from every model? Who saves a form waits for it."""
+    return bool(text) and bool(async_to_sync(_is_refused)(text, policy.current()))
 
 
-async def _actions(text: str, current: Current) -> list[str]:
+async def _is_refused(text: str, current: Current) -> bool:
     provider = Provider(services.endpoint)
     try:
-        asked = [current.backend(name, Direction.INPUT, provider) for name in current.at_once]
-        found = [await ask(backend, text) for backend in asked if text]
+        return await instructions.is_refused(text, current, provider)
     finally:
         await provider.close()
-    return [
-        current.policy.action(Direction.INPUT, one.categories, one.hits)
-        for one in found
-        if isinstance(one, Result)
-    ]
 
 
 def archive(user: User, assistant_id: int) -> None:

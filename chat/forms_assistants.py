@@ -1,6 +1,5 @@
 """The form of an assistant: what a version says, and who sees the assistant."""
 
-import json
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from chat import assistants
 from chat.forms import ParametersForm
 from chat.forms_schema import read_schema, written
+from chat.instructions import told
 from chat.models import Assistant, AssistantVersion, ToolChoice, User, Visibility
 from chat.models.parameters import NAMES
 from chat.tools import registry
@@ -194,12 +194,11 @@ class AssistantForm(ParametersForm):
         if not cleaned["tools"]:
             cleaned["tool_choice"] = ToolChoice.AUTO
         schema = cleaned.get("response_schema")
-        told = {
-            "instructions": cleaned.get("instructions", ""),
-            "response_schema": json.dumps(schema, ensure_ascii=False) if schema else "",
-        }
-        for name, text in told.items():
-            if assistants.is_refused(text):
+        for name, texts in {
+            "instructions": told(cleaned.get("instructions", ""), None),
+            "response_schema": told("", schema),
+        }.items():
+            if any(map(assistants.is_refused, texts)):
                 self.add_error(name, _("The moderation policy does not let a model read this."))
         nobody = "groups" in cleaned and not cleaned["groups"]
         if nobody and cleaned.get("visibility") == Visibility.GROUPS:

@@ -207,6 +207,9 @@ def notice(generation: Generation) -> str:
                 "This message was not answered: moderation objected to it. You can edit it and send"
                 " it again."
             ),
+            "misinstructed": _(
+                "This message was not answered: moderation objects to what the assistant is told."
+            ),
             "unchecked": _(
                 "Your message could not be checked, so it was not answered. Try again in a moment."
             ),

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from chat import policy, titles
 from chat.engine.request import Request
+from chat.instructions import told
 from chat.models import Generation, Message, Purpose, Role, State, ToolCall, ToolChoice
 from chat.policy import NOTHING_SET, Current
 from chat.tools.base import Tool
@@ -43,6 +44,7 @@ class Job:
     current: Current = field(default=NOTHING_SET, repr=False)  # when the reply began
     questions: Questions = field(default=Questions(), repr=False)
     question_id: int | None = None
+    told: tuple[str, ...] = field(default=(), repr=False)  # by the assistant, besides the messages
 
 
 # "reply" sorts before "title": a person waits for the one, nobody for the other. The state is
@@ -120,6 +122,9 @@ def _job(row: Generation) -> Job:
         current=policy.current(),
         questions=said,
         question_id=question.pk if question is not None else None,
+        told=told(row.assistant.instructions, row.assistant.response_schema)
+        if row.assistant is not None
+        else (),
     )
 
 

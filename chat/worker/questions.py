@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from chat import answers, passed_on, reconcile, verdicts
+from chat import answers, instructions, passed_on, reconcile, verdicts
 from chat.database import in_database
 from chat.engine.errors import ProviderError
 from chat.engine.provider import Provider
@@ -45,6 +45,12 @@ class Unchecked(ProviderError):
     """No model is asked, because nobody could say whether it may be."""
 
     kind = "unchecked"
+
+
+class Misinstructed(Moderated):
+    """The same of what the assistant tells it, whatever is asked."""
+
+    kind = "misinstructed"
 
 
 class Later(Protocol):
@@ -133,6 +139,17 @@ async def check(questions: Questions, current: Current, provider: Provider, late
         raise Moderated
     elif found:
         later(_beside(write, questions.unjudged, provider))
+
+
+async def check_told(told: Iterable[str], current: Current, provider: Provider) -> None:
+    """What an assistant tells the model, by what holds now.
+
+    Raises:
+        Misinstructed: no model may be asked.
+    """
+    for text in told:
+        if await instructions.is_refused(text, current, provider):
+            raise Misinstructed
 
 
 async def _at_once(one: Unjudged, current: Current, provider: Provider) -> Found:

@@ -229,6 +229,7 @@ class Worker:
 
     async def _produce(self, running: _Running) -> None:
         job, turn = running.job, running.turn
+        await questions.check_told(job.told, job.current, self._provider)
         await questions.check(job.questions, job.current, self._provider, self._beside)
         await self._ready()
         if not job.tools:

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from chat.database import in_database
+from chat.delivery.page import message_html
 from chat.models import (
     Message,
     ModerationRule,
@@ -11,6 +12,7 @@ from chat.models import (
     ReviewItem,
     Verdict,
 )
+from chat.models.conversation import WITH
 from tests.support import eventually
 
 RUDE = "I will kill you, you worthless piece of shit."
@@ -54,3 +56,9 @@ async def question(conversation: uuid.UUID) -> Message:
 
 async def item(message_id: int) -> ReviewItem | None:
     return await in_database(ReviewItem.objects.filter(message=message_id).first)
+
+
+def shown(message_id: int) -> str:
+    """As a page has it."""
+    message = Message.objects.select_related(*WITH).get(pk=message_id)
+    return message_html(message, message.conversation.tree())

@@ -7,9 +7,7 @@ from django.conf import LazySettings
 
 from chat import branches, sweeper
 from chat.database import in_database
-from chat.delivery.page import message_html
 from chat.models import Message, State, User
-from chat.models.conversation import WITH
 from chat.services import Services
 from chat.worker import judging
 from tests.fake_provider import (
@@ -22,13 +20,7 @@ from tests.fake_provider import (
 )
 from tests.moderation.judging import answer, text_of
 from tests.test_pipeline import ask, ended
-from tests.verdicts.asking import question, settled
-
-
-def shown(message_id: int) -> str:
-    """As a page has it."""
-    message = Message.objects.select_related(*WITH).get(pk=message_id)
-    return message_html(message, message.conversation.tree())
+from tests.verdicts.asking import question, settled, shown
 
 
 async def test_where_nothing_may_pass_unchecked_no_model_is_asked_before_the_verdict(

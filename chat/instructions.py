@@ -1,0 +1,46 @@
+"""What an assistant tells the model is judged like an input, by the backends that ask nobody.
+
+When it is saved, so that its form can say so; and before each reply, because versions stay and the
+policy, the rules and the local list change.
+"""
+
+import json
+from typing import Any
+
+from chat import answers
+from chat.engine.provider import Provider
+from chat.models import Direction
+from chat.moderation.base import Result, ask
+from chat.policy import Current
+from chat.verdicts import BLOCKING
+
+KEPT = 200  # answers: an assistant is asked again and again, and its text is long
+
+_known: dict[tuple[str, ...], bool] = {}
+
+
+def told(instructions: str, schema: dict[str, Any] | None) -> tuple[str, ...]:
+    """The texts of a version that a model reads."""
+    spelled = json.dumps(schema, ensure_ascii=False) if schema else ""
+    return tuple(text for text in (instructions, spelled) if text)
+
+
+async def is_refused(text: str, current: Current, provider: Provider) -> bool:
+    """Would a message that says this be kept from every model? Then so is an instruction."""
+    key = (text, current.version, *current.at_once, *current.versions.values())
+    if key not in _known:
+        if len(_known) >= KEPT:
+            _known.clear()
+        readable = answers.readable("", None, (), unshown=(text,))
+        _known[key] = await _blocks(readable, current, provider)
+    return _known[key]
+
+
+async def _blocks(text: str, current: Current, provider: Provider) -> bool:
+    for name in current.at_once:
+        found = await ask(current.backend(name, Direction.INPUT, provider), text)
+        if isinstance(found, Result):
+            action = current.policy.action(Direction.INPUT, found.categories, found.hits)
+            if action in BLOCKING:
+                return True
+    return False
