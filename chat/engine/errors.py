@@ -53,6 +53,7 @@ class ProviderError(Exception):
     kind = "provider"
     retryable = False
     retry_after_s: float | None = None
+    status: int | None = None  # of the answer, where it had one of 400 or more
 
     def __init__(self, detail: str = "") -> None:
         super().__init__()

@@ -131,6 +131,7 @@ def error_of_status(
     if status in {400, 422} and (parameter := _not_taken(body, sent)) is not None:
         return UnknownParameter(parameter, detail)
     error = error_for(status, detail)
+    error.status = status
     asked_s = retry_after_s(headers)
     error.retry_after_s = _asked_delay_s(body) if asked_s is None else asked_s
     return error

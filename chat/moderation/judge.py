@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,7 +25,7 @@ NAME = "judge"
 VERSION = "1"  # of the instructions below
 HIT_AT = 0.5
 NOTED_AT = 0.01
-MAX_TOKENS = 600
+MAX_TOKENS = 2_000  # ten times the answer: some models think first
 # Longer texts are asked about in pieces, so that no small context cuts one unseen.
 PIECE_CHARS = 8_000
 OVERLAP_CHARS = 400
@@ -70,6 +71,7 @@ INSTRUCTIONS = (
     ' Answer with one JSON object. Its member "nonce" must be the string {nonce}.'
 )
 
+_FENCED = re.compile(r"\s*```(?:json)?\s*\n(.*)\n\s*```\s*", re.DOTALL | re.IGNORECASE)
 _NO_LETTER = re.compile(r"[^\x00-\x7f\w]")
 _defaults: "WeakKeyDictionary[Provider, str]" = WeakKeyDictionary()
 
@@ -90,7 +92,9 @@ class JudgeBackend:
             model = self._model or await self._default()
             found = [(at, await self._judge(piece, model)) for at, piece in pieces]
         except ProviderError as error:
-            if error.retryable or isinstance(error, NotAuthorised | TimedOut):
+            # A model that is not there says nothing of the text: somebody has to name another.
+            missing = error.status == HTTPStatus.NOT_FOUND
+            if missing or error.retryable or isinstance(error, NotAuthorised | TimedOut):
                 raise ModerationUnavailable(error.kind) from error
             raise ModerationUnclear(f"the judge's answer cannot be used: {error.kind}") from error
         return joined(found)
@@ -127,8 +131,10 @@ def read(answer: str, nonce: str) -> dict[str, float]:
     Raises:
         ModerationUnclear: it is not exactly what was asked for.
     """
+    # Where the endpoint takes no schema the form is asked for in words, and many models fence it.
+    fenced = _FENCED.fullmatch(answer)
     try:
-        value = json.loads(answer, object_pairs_hook=_once)
+        value = json.loads(fenced[1] if fenced else answer, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise ModerationUnclear("the judge did not answer in JSON") from None
     if not isinstance(value, dict) or set(value) != {"nonce", "scores"}:

@@ -98,6 +98,8 @@ def _own(**changed: object) -> Callable[[Request], str]:
         lambda request: answer(request)[:-20],  # cut
         lambda request: answer(request) + answer(request),
         lambda request: f"Sure! {answer(request)}",
+        lambda request: f"Sure!\n```json\n{answer(request)}\n```",
+        lambda request: f"```json\n{answer(request)}\n{answer(request)}\n```",
         lambda request: answer(request, hate=0.9).replace('"hate": 0.9', '"hate": 0.9, "hate": 0'),
         lambda request: answer(request).replace("0.0", "NaN", 1),
         lambda request: "[" * 100_000,
@@ -115,7 +117,7 @@ async def test_any_other_answer_is_no_verdict(
     assert result.reason
 
 
-@pytest.mark.parametrize("status", [401, 429, 500, 503])
+@pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
 async def test_a_judge_that_is_down_is_asked_again_later(
     asked: Provider, provider: FakeProvider, status: int
 ) -> None:
@@ -129,6 +131,22 @@ async def test_a_judge_that_is_not_there_is_asked_again_later() -> None:
     with pytest.raises(ModerationUnavailable):
         await verdict(nobody)
     await nobody.close()
+
+
+async def test_an_endpoint_that_takes_no_form_is_asked_in_words_and_may_fence_the_answer(
+    asked: Provider, provider: FakeProvider
+) -> None:
+    def no_form(request: Request) -> Script:
+        message = "This model does not support `response_format`."
+        return Script(Status(400, body={"error": {"message": message, "param": "response_format"}}))
+
+    provider.judge = no_form
+    assert isinstance(await verdict(asked), Unclear)  # the fake model has written a title
+    last = provider.requests[-1]
+    assert "response_format" not in last.body
+    assert '"nonce"' in last.body["messages"][0]["content"]
+    fenced = f"```json\n{answer(last, hate=0.7)}\n```"
+    assert judge.read(fenced, nonce_of(last))["hate"] == 0.7
 
 
 INJECTIONS = [
