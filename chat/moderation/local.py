@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
-from chat.moderation import fold, rules
+from chat.moderation import fold, markup, rules
 from chat.moderation.base import MOST_SPANS, Result, Span
 
 NAME = "local"
@@ -40,7 +40,7 @@ _TOKEN = re.compile(r"[\w@$€*!|+']+")
 def _digest() -> str:
     """Changes with the rules, the code that reads them, and the Unicode tables."""
     total = hashlib.sha256(unicodedata.unidata_version.encode())
-    for path in (rules.TERMS, rules.__file__, fold.__file__, __file__):
+    for path in (rules.TERMS, rules.__file__, fold.__file__, markup.__file__, __file__):
         total.update(Path(path).read_bytes())
     return total.hexdigest()[:12]
 
@@ -59,9 +59,10 @@ def _triggered(word: str) -> tuple[rules.Rule, ...]:
     return _RULES.triggered(word)
 
 
-def classify(text: str) -> Result:
+def classify(text: str, *, breathe: bool = False) -> Result:
     """The verdict on `text`. Pure; cost is linear in its length."""
-    return _classify(text, breathe=False)
+    spelled = markup.Spelled(text)
+    return spelled.placed(_classify(spelled.text, breathe=breathe))
 
 
 class LocalBackend:
@@ -71,7 +72,7 @@ class LocalBackend:
     async def moderate(self, text: str) -> Result:
         if len(text) <= INLINE_CHARS:
             return classify(text)
-        return await asyncio.to_thread(_classify, text, breathe=True)
+        return await asyncio.to_thread(classify, text, breathe=True)
 
 
 def _classify(text: str, *, breathe: bool) -> Result:

@@ -18,7 +18,7 @@ import re2
 import structlog
 
 from chat.engine.wellformed import well_formed
-from chat.moderation import credentials, fold, personal, words
+from chat.moderation import credentials, fold, markup, personal, words
 from chat.moderation.base import MOST_SPANS, Result, Span
 
 logger = structlog.get_logger()
@@ -168,9 +168,9 @@ def windows(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _code() -> bytes:
-    total = hashlib.sha256()
-    for path in (__file__, words.__file__, fold.__file__, personal.__file__, credentials.__file__):
-        total.update(Path(path).read_bytes())
+    total = hashlib.sha256(Path(__file__).read_bytes())
+    for module in (words, fold, markup, personal, credentials):
+        total.update(Path(str(module.__file__)).read_bytes())
     return total.digest()
 
 
@@ -205,7 +205,9 @@ class RulesBackend:
         return await asyncio.to_thread(self.judge, text, breathe=True)
 
     def judge(self, text: str, *, breathe: bool = False) -> Result:
-        found = compiled(self._rules, self._direction).judge(text, breathe=breathe)
+        spelled = markup.Spelled(text)
+        found = compiled(self._rules, self._direction).judge(spelled.text, breathe=breathe)
         scores = {category: score for category, (score, _) in sorted(found.items())}
         spans = sorted(span for _, spans in found.values() for span in spans)[:MOST_SPANS]
-        return Result(NAME, MODEL, self.version, bool(found), scores, tuple(scores), tuple(spans))
+        result = Result(NAME, MODEL, self.version, bool(found), scores, tuple(scores), tuple(spans))
+        return spelled.placed(result)
