@@ -75,7 +75,11 @@ class Words(Generic[T]):
         self._lengths[words[0]].add(len(words))
 
     def _word(self, token: str) -> str:
-        return fold.skeleton(fold.canonical(token, self))
+        word = fold.canonical(token, self)
+        if word not in self._words and token[-2:].casefold() == "'s":  # the badger's: the word
+            bare = fold.canonical(token[:-2], self)
+            word = bare if bare in self._words else word
+        return fold.skeleton(word)
 
     def _find_phrases(self, folded: str) -> Iterator[tuple[int, int, T]]:
         tokens = list(self._tokens(folded))

@@ -34,6 +34,8 @@ def marked(text: str, *rules: Rule, direction: str = "input") -> list[str]:
         ("b a d g e r", "b a d g e r"),
         ("a b4dg3r!", "b4dg3r!"),
         ("b*dger", "b*dger"),
+        ("the BADGER\u2019s den", "BADGER\u2019s"),
+        ("Project Falcon's end", "Project Falcon's"),
         ("baaaadger", "baaaadger"),
         ("ｂａｄｇｅｒ", "ｂａｄｇｅｒ"),
         ("ba" + "\u200b" * 5000 + "dger", "ba" + "\u200b" * 5000 + "dger"),
