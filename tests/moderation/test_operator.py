@@ -1,5 +1,6 @@
 """The operator's rules: found in any disguise, where they stand, in linear time."""
 
+import asyncio
 import time
 
 import pytest
@@ -198,3 +199,20 @@ async def test_a_long_text_is_judged_beside_the_loop() -> None:
     result = await RulesBackend(ALL, "input").moderate("fine. " * 1_000 + "badger")
     assert result.hits == ("codename",)
     assert result.spans == ((6_000, 6_006, "codename"),)
+
+
+async def test_a_long_list_of_terms_does_not_hold_the_loop_up_while_it_is_compiled() -> None:
+    terms = "\n".join(f"word{number}x" for number in range(1_500))
+    rules = tuple(Rule(f"rule {number}", "term", terms, "animals") for number in range(8))
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    await RulesBackend(rules, "input").moderate("Hello.")
+    ticking.cancel()
+    assert turns > 10
