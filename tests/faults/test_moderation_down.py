@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.e2e.server import Person, Server
-from tests.fake_provider import FakeProvider, Script, Status
+from tests.fake_provider import Done, FakeProvider, Finish, Gate, Script, Status, Text
+from tests.faults.dom import squeezed
 from tests.faults.people import Guest
+from tests.faults.tab import Tab
 from tests.support import eventually
 from tests.visitor import ask_soon
 
@@ -63,3 +65,42 @@ def _asked(provider: FakeProvider) -> list[Any]:
     """About the replies; what was asked is judged, too."""
     asked = [request for request in provider.requests if request.kind == "moderations"]
     return [request for request in asked if request.body["input"] == "All is well."]
+
+
+async def test_where_nothing_may_pass_unchecked_no_page_and_no_model_reads_it_until_it_was(
+    own_server: Callable[..., Server], people: Any, provider: FakeProvider
+) -> None:
+    settings = {"MODERATION_BACKENDS": "local,openai", "MODERATION_FAIL": "closed"}
+    server = await asyncio.to_thread(own_server, **settings)
+    guest = Guest(server.url, next(people))
+    provider.enqueue(Script(Text("The secret"), Gate("down"), Text(" answer."), Finish(), Done()))
+    async with guest.opened() as tab:
+        await guest.asks("Hello?")
+        await tab.shows("The secret")
+        async with guest.reopened("events") as other:
+            await other.shows("The secret")
+            provider.override("moderations", Script(Status(503)))
+            provider.open("down")
+            for page in (tab, other):
+                await page.becomes("complete")
+                await page.until(lambda page=page: "not been checked yet" in said(page), 20, "why")
+                assert "secret" not in said(page)
+            async with guest.reopened() as late:
+                assert "secret" not in said(late)
+            reply = await guest.reply()
+            assert (reply["verdict"], reply["withheld"], reply["text"]) == ("pending", True, "")
+            assert "secret" not in (await guest.get(f"{guest.path}export.md")).text
+
+            # What is asked meanwhile waits too, and nothing of the reply goes to a model.
+            await guest.asks("And now?")
+            await tab.until(lambda: "could not be checked" in tab.foot, 20, "that it waits")
+            assert len(provider.streams) == 1
+
+            provider.override("moderations", None)
+            for page in (tab, other):
+                await page.until(lambda page=page: "The secret answer." in said(page), 40, "it")
+    server.check_log()
+
+
+def said(tab: Tab) -> str:
+    return squeezed(tab.dom.root.text)
