@@ -36,7 +36,10 @@ class Judged:
     to_ask: bool = False
 
 
-async def judge(job: Job, reply: Reply, provider: Provider, watch: Watch | None) -> Judged:
+async def judge(
+    job: Job, reply: Reply, provider: Provider, watch: Watch | None, hurry: asyncio.Event
+) -> Judged:
+    """``hurry``: wait for nobody any more."""
     readable = answers.readable(
         reply.text,
         job.schema,
@@ -47,7 +50,7 @@ async def judge(job: Job, reply: Reply, provider: Provider, watch: Watch | None)
     try:
         results = await reconcile.moderate_at_once(readable, provider, job.text_before, job.current)
         if closed and readable:
-            results |= await _remote(job.text_before + readable, provider, job)
+            results |= await _remote(job.text_before + readable, provider, job, hurry)
         if watch is not None:
             results = watch.added(results)
     except Exception:
@@ -57,17 +60,30 @@ async def judge(job: Job, reply: Reply, provider: Provider, watch: Watch | None)
     return Judged(results, to_ask and not closed)
 
 
-async def _remote(text: str, provider: Provider, job: Job) -> dict[str, Result | Unclear]:
+async def _remote(
+    text: str, provider: Provider, job: Job, hurry: asyncio.Event
+) -> dict[str, Result | Unclear]:
     """What those say that answer in time."""
 
     async def one(name: str) -> tuple[str, Result | Unclear] | None:
         try:
-            async with asyncio.timeout(REMOTE_S):
-                found = job.current.backend(name, Direction.OUTPUT, provider)
-                return name, await ask(found, text)
-        except (ModerationUnavailable, TimeoutError) as error:
+            found = job.current.backend(name, Direction.OUTPUT, provider)
+            return name, await ask(found, text)
+        except ModerationUnavailable as error:
             logger.warning("moderation_unavailable", backend=name, error=str(error))
             return None
 
-    found = await asyncio.gather(*map(one, job.current.remote))
-    return dict(pair for pair in found if pair is not None)
+    asked = {asyncio.create_task(one(name)) for name in job.current.remote}
+    hurried = asyncio.create_task(hurry.wait())
+    try:
+        async with asyncio.timeout(REMOTE_S):
+            while not hurried.done() and not all(task.done() for task in asked):
+                left = {task for task in asked if not task.done()}
+                await asyncio.wait({*left, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        logger.warning("moderation_unavailable", error="too slow")
+    finally:
+        for task in (*asked, hurried):
+            task.cancel()
+    said = [task.result() for task in asked if task.done()]
+    return dict(pair for pair in said if pair is not None)

@@ -60,6 +60,7 @@ class _Running:
     turn: Turn
     produce: asyncio.Task[None] | None = None
     stop_reason: str = ""
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)  # stopped after its end
     audience: Audience = field(default_factory=Audience)
     box: Box | None = None
     watch: Watch | None = None
@@ -108,9 +109,17 @@ class Worker:
         self._news.clear()
 
     def stop(self, generation_id: int, reason: str) -> None:
-        """Cancel a running turn: its provider connection closes, its text so far is saved."""
+        """Cancel a running turn: its provider connection closes, its text so far is saved.
+
+        One that has ended waits for no verdict any more.
+        """
         running = self._running.get(generation_id)
-        if running is None or running.stop_reason:
+        if running is None:
+            return
+        if running.produce is not None and running.produce.done():
+            running.hurry.set()
+            return
+        if running.stop_reason:
             return
         running.stop_reason = reason
         if running.produce is not None:
@@ -265,8 +274,8 @@ class Worker:
     async def _save(self, running: _Running, outcome: Outcome, error: ProviderError | None) -> None:
         """Moderate, save, and only then close the log: who sees the end finds it in the row."""
         job, turn = running.job, running.turn
-        reason = running.stop_reason  # who stops it from now on is too late
-        judged = await judge(job, turn.reply, self._provider, running.watch)
+        reason = running.stop_reason
+        judged = await judge(job, turn.reply, self._provider, running.watch, running.hurry)
         won = await self._insist(finish, job, turn, outcome, reason, error, judged.results)
         if won:
             self._log.append(job.generation_id, job.attempt, [Ended(outcome)])

@@ -1,5 +1,6 @@
 """Where nothing may pass unchecked, nothing does."""
 
+import asyncio
 import json
 
 import pytest
@@ -97,6 +98,30 @@ async def test_a_service_that_is_too_slow_for_that_is_as_good_as_down(
     provider.open("slow")
     generation = await ended(conversation)
     assert (generation.state, generation.receipt.verdict) == (State.COMPLETE, "pending")
+    assert generation.message.withheld_at is not None
+    provider.open("verdict")
+
+
+async def test_who_stops_a_reply_that_has_ended_waits_for_no_verdict(
+    running: Services,
+    provider: FakeProvider,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So a process that has to go leaves no reply behind."""
+    monkeypatch.setattr(judging, "REMOTE_S", 1_000)
+    settings.MODERATION_BACKENDS = ["local", "openai"]
+    settings.MODERATION_FAIL = "closed"
+    provider.enqueue(Script(Text("Here you"), Gate("slow"), Text(" are."), Finish()))
+    conversation = await ask()
+    await provider.eventually(lambda: provider.streams)
+    provider.override("moderations", Script(Gate("verdict"), Status(503)))
+    provider.open("slow")
+    await asyncio.to_thread(provider.wait_at_gate, "verdict")
+    assert running.worker is not None
+    running.worker.interrupt_all()
+    generation = await ended(conversation)
+    assert (generation.state, generation.stop_reason) == (State.COMPLETE, "")
     assert generation.message.withheld_at is not None
     provider.open("verdict")
 
