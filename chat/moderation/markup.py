@@ -1,8 +1,8 @@
 """Words that stand whole on the page and are taken apart in the text: `b**ad**ger`, `b&#97;dger`.
 
-Markdown's own marks inside a word, and HTML's entities. A line that has them is judged a second
-time as a reader sees it, behind the text; a mark around whole words changes nothing. What stands in
-a code fence is shown as it is.
+Markdown's own marks and links inside a word, and HTML's entities. A line that has them is judged a
+second time as a reader sees it, behind the text; a mark around whole words changes nothing. What
+stands in a code fence is shown as it is.
 """
 
 import html
@@ -13,13 +13,18 @@ from dataclasses import replace
 
 from chat.moderation.base import Result, Span
 
+PASSES = 3  # marks within links within marks
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
-# Counted, so that no text makes it slow.
-_MARK = re.compile(
-    r"(?P<code>`{1,2})(?P<literal>[^`\n]{1,200})(?P=code)"
-    r"|(?<![*~])(?P<mark>\*{1,3}|~{1,2})(?P<marked>[^\s*~](?:[^*~\n]{0,200}[^\s*~])?)(?P=mark)(?![*~])"
-    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
-)
+# Counted, so that no text makes them slow.
+_CODE = re.compile(r"(`{1,2})([^`\n]{1,200})\1")
+_LINK = re.compile(r"\[([^\[\]\n]{0,200})\](?:\([^()\n]{0,500}\)|\[[^\[\]\n]{0,100}\])?")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_RUN = re.compile(r"[*~]{1,6}")
+_IN_WORD = re.compile(r"(?<=[^\W_])[*~]{1,6}(?=[^\W_])")
+_AT_WORD = re.compile(r"(?<=[^\W_])[*~]{1,6}|[*~]{1,6}(?=[^\W_])")
+# What stands in code is no mark: it is something else meanwhile.
+_HIDE = str.maketrans("*~[]&", "\ue000\ue001\ue002\ue003\ue004")
+_SHOW = str.maketrans("\ue000\ue001\ue002\ue003\ue004", "*~[]&")
 
 
 class Spelled:
@@ -55,24 +60,45 @@ class Spelled:
 
 def _lines(text: str) -> Iterator[tuple[int, str, str]]:
     """Where a line begins that reads otherwise, it, and how it reads."""
-    if not any(mark in text for mark in "*`&~"):
+    if not any(mark in text for mark in "*`&~["):
         return
     start, is_code = 0, False
     for line in text.split("\n"):
         if _FENCE.match(line):
             is_code = not is_code
         elif not is_code:
-            shown = _MARK.sub(_shown, line)
+            shown = _shown(line)
             if shown != line:
                 yield start, line, shown
         start += len(line) + 1
 
 
-def _shown(found: re.Match[str]) -> str:
-    inner = found["literal"] or found["marked"]
-    if inner is None:
-        return html.unescape(found[0])
-    before = found.string[found.start() - 1 : found.start()]
-    after = found.string[found.end() : found.end() + 1]
-    in_word = (before.isalnum() and inner[0].isalnum()) or (after.isalnum() and inner[-1].isalnum())
-    return inner if in_word else found[0]
+def _shown(line: str) -> str:
+    line = _CODE.sub(_code, line)
+    line = _ENTITY.sub(lambda found: html.unescape(found[0]), line)
+    for _ in range(PASSES):
+        before = line
+        line = _LINK.sub(_link, line)
+        # A single mark in a word is a letter that somebody has starred out.
+        if len(_RUN.findall(line)) > 1 and _IN_WORD.search(line):
+            line = _AT_WORD.sub("", line)
+        if line == before:
+            break
+    return line.translate(_SHOW)
+
+
+def _code(found: re.Match[str]) -> str:
+    return (found[2] if _is_in_word(found, found[2]) else found[0]).translate(_HIDE)
+
+
+def _link(found: re.Match[str]) -> str:
+    return found[1] if _is_in_word(found, found[1]) else found[0]
+
+
+def _is_in_word(found: re.Match[str], inner: str) -> bool:
+    """Does what is shown of it go on with the word before it, or does the word behind it?"""
+    before = found.string[max(0, found.start() - 1) : found.start()].isalnum()
+    after = found.string[found.end() : found.end() + 1].isalnum()
+    if not inner:
+        return before and after
+    return (before and not inner[0].isspace()) or (after and not inner[-1].isspace())

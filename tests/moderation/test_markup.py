@@ -20,6 +20,15 @@ APART = [
     "The bad*ge*r.",
     "The ba~~d~~ger.",
     "The ba`d`ger.",
+    "The b**a*d***ger.",
+    "The b***ad*ge**r.",
+    "The b**a`d`ge**r.",
+    "The bad**ger is** here.",
+    "The [bad](#here)ger.",
+    "The b[ad](https://example.org/)ger.",
+    "The bad[](x)ger.",
+    "The b[*a*](x)dger.",
+    "The ba[d][1]ger.",
     "The b&#97;dger.",
     "The b&#x61;dger.",
     "The bad&shy;ger.",
@@ -57,9 +66,12 @@ def test_so_is_what_the_local_list_looks_for(text: str) -> None:
         "All **of** it, *really* and ~~not~~ `code`.",
         "```\nreturn a*s*s\n```",
         "~~~\nx = `a`s*s\n~~~",
-        "a * b * c, 2 ** 3 ** 4, f*ck, s**t",
+        "a * b * c, 2 ** 3 ** 4",
+        "f*ck",
+        "s**t",
         "`a*s*s` and `f(**a)(**b)`",
         "snake_case_name __init__ ~/dir ~tilde",
+        "A [link](https://example.org/), `a[i][j]` and a [reference][1]. - [x] Done",
         "AT&T; ?a=1&b=2 & so on",
         "",
     ],
@@ -75,7 +87,25 @@ async def test_a_word_as_it_is_written_keeps_its_own_passage() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [mark * 50_000 for mark in ("*", "*a", "a*", "`", "`a", "&#", "&a", "~a", "**a*", "* a")],
+    [
+        mark * 50_000
+        for mark in (
+            "*",
+            "*a",
+            "a*",
+            "`",
+            "`a",
+            "&#",
+            "&a",
+            "~a",
+            "**a*",
+            "* a",
+            "[",
+            "[a",
+            "[](",
+            "a[b](c)",
+        )
+    ],
 )
 def test_no_text_makes_it_slow(text: str) -> None:
     before = time.process_time()
