@@ -19,7 +19,7 @@ from chat.engine.errors import ProviderError
 from chat.engine.events import UsageDelta
 from chat.engine.provider import Provider
 from chat.models import Action, Conversation, Direction, Generation, Message, Purpose, State
-from chat.moderation.base import Unclear, ask
+from chat.moderation.base import ModerationUnavailable, Unclear, ask
 from chat.policy import Current
 
 MAX_TOKENS = 24
@@ -82,9 +82,16 @@ async def run(job: Any, provider: Provider, check: Awaitable[None]) -> None:
 
 
 async def _refuse_unfit(title: str, current: Current, provider: Provider) -> None:
-    """A title is what a model says, and no reviewer reads it: whatever is objected to is left."""
-    for name in current.at_once if title else ():
-        found = await ask(current.backend(name, Direction.OUTPUT, provider), title)
+    """A title is what a model says, and no reviewer reads it: whatever is objected to is left.
+
+    The remote backends are asked where nothing may pass unchecked: nobody waits for a title.
+    """
+    closed = settings.MODERATION_FAIL == "closed"
+    for name in (current.backends if closed else current.at_once) if title else ():
+        try:
+            found = await ask(current.backend(name, Direction.OUTPUT, provider), title)
+        except ModerationUnavailable:
+            raise Unfit from None
         if isinstance(found, Unclear):
             raise Unfit
         action = current.policy.action(Direction.OUTPUT, found.categories, found.hits)

@@ -8,7 +8,7 @@ from django.conf import LazySettings
 
 from chat import branches, sweeper
 from chat.database import in_database
-from chat.models import Message, State, User
+from chat.models import Conversation, Generation, Message, State, User
 from chat.services import Services
 from chat.worker import judging
 from tests.fake_provider import (
@@ -20,6 +20,7 @@ from tests.fake_provider import (
     Text,
 )
 from tests.moderation.judging import answer, text_of
+from tests.support import eventually
 from tests.test_pipeline import ask, ended
 from tests.verdicts.asking import question, settled, shown
 
@@ -159,3 +160,19 @@ async def test_a_title_is_asked_with_nothing_unchecked_where_nothing_may_pass(
     )
     assert "Hello there" in json.dumps(requests[0].body)
     assert "unchecked" not in json.dumps(requests[0].body)
+
+
+@pytest.mark.parametrize(
+    ("made", "kept"), [("A fine one", "A fine one"), ("Come and flagme", "Hello there")]
+)
+async def test_a_title_is_judged_by_the_remote_backends_too(
+    running: Services, provider: FakeProvider, settings: LazySettings, made: str, kept: str
+) -> None:
+    settings.MODERATION_BACKENDS = ["openai"]
+    settings.MODERATION_FAIL = "closed"
+    provider.title = made
+    conversation = await ask("Hello there")
+    rows = Generation.objects.filter(conversation=conversation, purpose="title")
+    await eventually(lambda: in_database(rows.filter(state__in=("complete", "failed")).exists))
+    titles = Conversation.objects.filter(pk=conversation).values_list("title", flat=True)
+    assert await in_database(titles.get) == kept
