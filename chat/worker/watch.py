@@ -5,16 +5,18 @@ Beside the reply, window by window: a token never waits for it.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Self
 
 import structlog
 from django.conf import settings
 
-from chat import reconcile
+from chat import answers, reconcile
 from chat.engine.events import CallDelta, Event, ReasoningDelta, RefusalDelta, TextDelta
 from chat.engine.provider import Provider
+from chat.engine.tool_calls import Call
+from chat.engine.toolbox import Move, Toolbox
 from chat.models import Action, Direction
 from chat.moderation.base import Result, Unclear, joined
 from chat.moderation.stream import Windows
@@ -59,7 +61,8 @@ class Watch:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._every = settings.MODERATION_STREAM_CHARS
-        self._wanted = self._every > 0 and job.current.policy.may_stop(Direction.OUTPUT)
+        self._may_stop = job.current.policy.may_stop(Direction.OUTPUT)
+        self._wanted = self._every > 0 and self._may_stop
         self._parts: dict[str | int, _Part] = {TEXT: _Part(self._every, job.text_before)}
 
     def after(self, append: Append) -> Append:
@@ -98,6 +101,19 @@ class Watch:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    async def before(self, calls: Iterable[Call]) -> None:
+        """What is stopped never gets to a tool, which may send it anywhere.
+
+        Raises:
+            asyncio.CancelledError: the reply was ended.
+        """
+        if not self._may_stop:
+            return
+        said = [(call.name, call.arguments) for call in calls]
+        if await self._objects(answers.readable("", None, said), 0, shown=False):
+            self._stop()
+            await asyncio.sleep(0)  # whoever waits for the tools is cancelled by now
+
     def added(self, results: Found) -> dict[str, Result | Unclear]:
         """The results of the whole reply, with what ended it before its end."""
         merged: dict[str, Result | Unclear] = dict(results)
@@ -124,6 +140,10 @@ class Watch:
         if window is None:
             return False
         at, text = window
+        return await self._objects(text, at, shown=name == TEXT)
+
+    async def _objects(self, text: str, at: int, *, shown: bool) -> bool:
+        """Does the policy stop this? Passages are of the text that is ``shown`` alone."""
         current = self._job.current
         results = await reconcile.moderate_at_once(text, self._provider, "", current)
         for backend, result in results.items():
@@ -132,6 +152,16 @@ class Watch:
                 and current.policy.action(Direction.OUTPUT, result.categories, result.hits)
                 == Action.STOP
             ):
-                # Passages are of the text alone.
-                self._found[backend] = at, result if name == TEXT else replace(result, spans=())
+                self._found[backend] = at, result if shown else replace(result, spans=())
         return bool(self._found)
+
+
+class Watched:
+    """A ``chat.engine.toolbox.Toolbox`` of which each call is looked at first."""
+
+    def __init__(self, box: Toolbox, watch: Watch) -> None:
+        self._box, self._watch = box, watch
+
+    async def run(self, calls: Sequence[Call], move: Move) -> None:
+        await self._watch.before(calls)
+        await self._box.run(calls, move)

@@ -30,7 +30,7 @@ from chat.worker.claim import Job, claim
 from chat.worker.finish import finish
 from chat.worker.judging import judge
 from chat.worker.patrol import NO_VIEWER, Audience, may_be_abandoned, to_stop
-from chat.worker.watch import Watch
+from chat.worker.watch import Watch, Watched
 from chat.worker.writer import Writer
 
 logger = structlog.get_logger()
@@ -253,7 +253,9 @@ class Worker:
             job.approvals,
             self._news,
         ) as running.box:
-            await turn.run(self._provider, job.request, running.box)
+            assert running.watch is not None
+            box = Watched(running.box, running.watch)
+            await turn.run(self._provider, job.request, box)
 
     def _outcome(self, running: _Running) -> tuple[Outcome, ProviderError | None]:
         produce, turn = running.produce, running.turn

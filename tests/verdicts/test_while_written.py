@@ -9,9 +9,10 @@ from django.conf import LazySettings
 from chat.api.actions import accept
 from chat.api.requests import read
 from chat.database import in_database
-from chat.models import ApiKey, State, Verdict
+from chat.models import ApiKey, State, ToolCall, Verdict
 from chat.services import Services
 from tests.fake_provider import (
+    Done,
     FakeProvider,
     Finish,
     Gate,
@@ -23,6 +24,7 @@ from tests.fake_provider import (
     tool_call,
 )
 from tests.fake_provider.script import Step
+from tests.test_assisted_replies import ask as ask_assistant
 from tests.test_pipeline import ask, ended
 from tests.verdicts.asking import rule, settled, terms
 
@@ -105,3 +107,22 @@ async def test_nothing_is_looked_at_meanwhile_unless_it_is_wanted(
     generation = await ended(await ask())
     assert generation.state == State.COMPLETE
     assert generation.message.withheld_at is not None
+
+
+@pytest.mark.parametrize("spelled", ["badger", "b\\u0061dger"])
+async def test_what_is_stopped_never_gets_to_a_tool(
+    running: Services, provider: FakeProvider, spelled: str
+) -> None:
+    """Whether or not it is looked at while it is written: a tool may send it anywhere."""
+    await terms("badger")
+    await rule("output", "stop", "codename")
+    called = tool_call("calculator", f'{{"expression": "{spelled}"}}')
+    provider.enqueue(Script(*called, Finish("tool_calls"), Done()), reply("It is 42."))
+    _, conversation = await ask_assistant(tools=["calculator"])
+    generation = await ended(conversation)
+    assert (generation.state, generation.stop_reason) == (State.STOPPED, "moderation")
+    assert generation.message.withheld_at is not None
+    assert generation.receipt.verdict == "flagged"
+    call = await in_database(ToolCall.objects.get, message=generation.message)
+    assert (call.state, call.result) == ("stopped", "")
+    assert len(provider.streams) == 1
