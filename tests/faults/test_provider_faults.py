@@ -178,7 +178,8 @@ async def test_a_provider_that_stalls_is_given_up_after_its_time_and_the_reply_g
         answer = await ended(impatient, tab, "interrupted")
         assert (answer["text"], answer["stop_reason"]) == ("Half an answer", "deadline")
         assert provider.streams[0].closed_by_client
-        assert tab.dom.root.find(id=f"continue-{answer['id']}") is not None
+        button = f"continue-{answer['id']}"
+        await tab.until(lambda: tab.dom.root.find(id=button) is not None, 20, "Continue")
         assert (await impatient.goes_on()).status == 204
         await tab.shows("and the rest.")
         await tab.becomes("complete")
