@@ -7,7 +7,7 @@ import pytest
 from django.conf import LazySettings
 
 from chat.database import in_database
-from chat.models import Message, State, User
+from chat.models import Generation, Message, State, User
 from chat.services import Services
 from chat.worker import patrol
 from tests.conftest import make_user
@@ -85,6 +85,18 @@ async def test_who_comes_back_in_time_finds_it_going_on(
         provider.open("rest")
         await page.gets("ends.")
     assert (await ended(conversation)).state == State.COMPLETE
+
+
+async def test_who_came_and_left_between_two_looks_is_not_waited_for(
+    running: Services, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patrol, "ARRIVAL_S", 120.0)
+    provider.enqueue(ENDLESS)
+    conversation = await ask(user=await _person())
+    await provider.eventually(lambda: provider.streams)
+    generation = await in_database(Generation.objects.get, conversation=conversation)
+    running.log.subscribe(generation.pk, lambda: None).close()
+    assert (await ended(conversation)).stop_reason == "no_viewer"
 
 
 async def test_one_that_nobody_ever_came_to_see_is_given_up_too(

@@ -5,14 +5,14 @@ its cursor in one batch. A slow viewer gets bigger batches and never holds the p
 one takes the same events from 0. The events of a generation are kept until they have been saved
 and nobody needs them: ``drop``.
 
-A log also knows who follows: ``unwatched_s`` is what the disconnect policy asks.
+A log also knows who follows: ``audience`` is what the disconnect policy asks.
 
 ``MemoryLog`` is the one of a single process, ``redis_streams`` the one of many.
 """
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chat.engine.events import Ended, Event
 
@@ -36,6 +36,17 @@ class Subscription(Protocol):
         """The events since the last call, oldest first."""
 
     def close(self) -> None: ...
+
+
+class Audience(NamedTuple):
+    """Who follows a log: for how many seconds nobody has, 0.0 while somebody does.
+
+    What nobody has ever followed counts from when it was opened, or first asked about. ``seen``
+    when somebody has, if only for a moment, within the last seconds.
+    """
+
+    alone_s: float
+    seen: bool
 
 
 class Log(Protocol):
@@ -73,28 +84,26 @@ class Log(Protocol):
     def subscribe(self, generation_id: int, wake: Wake, after: int = 0) -> Subscription:
         """Follow from ``after``; a log that is not open yet is awaited."""
 
-    async def unwatched_s(self, generation_ids: Iterable[int]) -> dict[int, float]:
-        """For how many seconds nobody has followed these; 0.0 for one that is being followed.
-
-        One that nobody has ever followed counts from when it was opened, or first asked for. Those
-        that cannot be told about at present are left out.
-        """
+    async def audience(self, generation_ids: Iterable[int]) -> dict[int, Audience]:
+        """Who follows these. Those that cannot be told about at present are left out."""
 
 
 class Followed:
     """The events of one log as this process has them, and who waits for more."""
 
-    __slots__ = ("events", "left_at", "wakes")
+    __slots__ = ("events", "left_at", "seen", "wakes")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.left_at = time.monotonic()  # when the last follower left
+        self.seen = False  # there has been one
         # By subscription: two of one viewer may share a wake, and each must end only its own.
         self.wakes: dict[_Subscription, Wake] = {}
 
     def subscribe(self, wake: Wake, after: int, left: Callable[[], None]) -> Subscription:
         """``left`` is called when the last subscription has been closed."""
         subscription = _Subscription(self, after, left)
+        self.seen = True
         self.wakes[subscription] = wake
         if len(self.events) > after:
             wake()
@@ -104,8 +113,9 @@ class Followed:
         for wake in tuple(self.wakes.values()):  # a wake may end its subscription
             wake()
 
-    def unwatched_s(self) -> float:
-        return 0.0 if self.wakes else time.monotonic() - self.left_at
+    @property
+    def audience(self) -> Audience:
+        return Audience(0.0 if self.wakes else time.monotonic() - self.left_at, self.seen)
 
 
 class _Subscription:
@@ -182,9 +192,8 @@ class MemoryLog:
     def drop(self, generation_id: int) -> None:
         self._logs.pop(generation_id, None)
 
-    async def unwatched_s(self, generation_ids: Iterable[int]) -> dict[int, float]:
-        logs = self._logs
-        return {pk: logs[pk].unwatched_s() for pk in generation_ids if pk in logs}
+    async def audience(self, generation_ids: Iterable[int]) -> dict[int, Audience]:
+        return {pk: self._logs[pk].audience for pk in generation_ids if pk in self._logs}
 
     def __len__(self) -> int:
         return len(self._logs)

@@ -6,10 +6,10 @@ replies finished when away and the operator lets him (``STREAM_FINISH_WHEN_AWAY`
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from django.conf import settings
 
+from chat.engine.log import Audience
 from chat.models import Generation, State
 from chat.worker.claim import Job
 
@@ -35,20 +35,13 @@ def to_stop(jobs: Iterable[Job]) -> dict[int, str]:
 _COLUMNS = ("pk", "attempt", "stop_requested")
 
 
-@dataclass(slots=True)
-class Audience:
-    """Does anybody watch this reply? ``seen`` when somebody once has."""
-
-    seen: bool = False
-
-    def has_left(self, unwatched_s: float) -> bool:
-        grace_s = settings.STREAM_ABANDON_GRACE
-        if unwatched_s == 0:
-            self.seen = True
-        if grace_s is None or unwatched_s == 0:
-            return False
-        patience_s: float = grace_s if self.seen else max(grace_s, ARRIVAL_S)
-        return unwatched_s >= patience_s
+def has_left(audience: Audience) -> bool:
+    """Have those who watched this reply been gone for the grace, or did nobody ever come?"""
+    grace_s = settings.STREAM_ABANDON_GRACE
+    if grace_s is None or audience.alone_s == 0:
+        return False
+    patience_s: float = grace_s if audience.seen else max(grace_s, ARRIVAL_S)
+    return audience.alone_s >= patience_s
 
 
 def may_be_abandoned(job: Job) -> bool:

@@ -29,7 +29,7 @@ from chat.worker import questions
 from chat.worker.claim import Job, claim
 from chat.worker.finish import finish
 from chat.worker.judging import judge
-from chat.worker.patrol import NO_VIEWER, Audience, may_be_abandoned, to_stop
+from chat.worker.patrol import NO_VIEWER, has_left, may_be_abandoned, to_stop
 from chat.worker.watch import Watch, Watched
 from chat.worker.writer import Writer
 
@@ -61,7 +61,7 @@ class _Running:
     produce: asyncio.Task[None] | None = None
     stop_reason: str = ""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)  # stopped after its end
-    audience: Audience = field(default_factory=Audience)
+    seen: bool = False  # by somebody, once
     box: Box | None = None
     watch: Watch | None = None
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
@@ -191,10 +191,13 @@ class Worker:
             for running in self._running.values()
             if may_be_abandoned(running.job) and not _waits_for_user(running)
         ]
-        unwatched = await self._log.unwatched_s([r.job.generation_id for r in watched])
+        audiences = await self._log.audience([r.job.generation_id for r in watched])
         for running in watched:
-            alone_s = unwatched.get(running.job.generation_id, 0.0)
-            if running.audience.has_left(alone_s):
+            audience = audiences.get(running.job.generation_id)
+            if audience is None:
+                continue
+            running.seen |= audience.seen
+            if has_left(audience._replace(seen=running.seen)):
                 self.stop(running.job.generation_id, NO_VIEWER)
 
     def _begin(self, job: Job) -> None:

@@ -194,3 +194,13 @@ def test_a_viewer_of_a_dropped_log_takes_no_newer_one_away() -> None:
     log.append(7, 1, texts("a"))
     assert bell.rung == 1
     assert waiting.take() == texts("a")
+
+
+async def test_a_log_knows_whether_somebody_follows_or_ever_has(log: MemoryLog) -> None:
+    assert not (await log.audience([7]))[7].seen
+    viewer, _ = follow(log)
+    assert (await log.audience([7]))[7] == (0.0, True)
+    viewer.close()
+    alone_s, seen = (await log.audience([7, 8]))[7]
+    assert alone_s > 0
+    assert seen

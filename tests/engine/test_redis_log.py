@@ -205,10 +205,10 @@ async def test_who_follows_is_known_across_processes(make_log: MakeLog) -> None:
     here, there = Reader(web, 7), Reader(other, 7)
 
     async def watched() -> bool:
-        return await engine.unwatched_s([7]) == {7: 0.0}
+        return (await engine.audience([7]))[7] == (0.0, True)
 
     async def alone() -> bool:
-        return (await engine.unwatched_s([7]))[7] > 0.1
+        return (await engine.audience([7]))[7].alone_s > 0.1
 
     await eventually(watched)
     here.subscription.close()
@@ -218,19 +218,32 @@ async def test_who_follows_is_known_across_processes(make_log: MakeLog) -> None:
     await eventually(alone)
 
 
+async def test_who_came_and_left_at_once_has_been_seen(make_log: MakeLog) -> None:
+    engine, web = await make_log(), await make_log()
+    engine.open(7, 1)
+    assert not (await engine.audience([7]))[7].seen
+    Reader(web, 7).subscription.close()
+
+    async def seen() -> bool:
+        alone_s, seen = (await engine.audience([7]))[7]
+        return seen and alone_s > 0
+
+    await eventually(seen)
+
+
 async def test_a_process_that_died_follows_no_more(make_log: MakeLog) -> None:
     engine, web = await make_log(), await make_log()
     Reader(web, 7)
 
     async def watched() -> bool:
-        return await engine.unwatched_s([7]) == {7: 0.0}
+        return (await engine.audience([7]))[7] == (0.0, True)
 
     await eventually(watched)
     for task in web._follower._tasks:  # as if it had been killed
         task.cancel()
 
     async def alone() -> bool:
-        return (await engine.unwatched_s([7]))[7] > 0
+        return (await engine.audience([7]))[7].alone_s > 0
 
     await eventually(alone)
 
@@ -239,9 +252,9 @@ async def test_without_redis_nobody_is_said_to_be_gone(
     make_log: MakeLog, redis_server: RedisServer
 ) -> None:
     engine = await make_log()
-    assert 7 in await engine.unwatched_s([7])
+    assert 7 in await engine.audience([7])
     redis_server.kill()
-    assert await engine.unwatched_s([7]) == {}
+    assert await engine.audience([7]) == {}
     redis_server.start()
 
 

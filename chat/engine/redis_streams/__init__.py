@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from chat.engine.events import Event
-from chat.engine.log import Subscription, Wake
+from chat.engine.log import Audience, Subscription, Wake
 from chat.engine.redis_streams.follower import Follower
 from chat.engine.redis_streams.producer import Producer
 
@@ -73,5 +73,5 @@ class RedisLog:
     def subscribe(self, generation_id: int, wake: Wake, after: int = 0) -> Subscription:
         return self._follower.subscribe(generation_id, wake, after)
 
-    async def unwatched_s(self, generation_ids: Iterable[int]) -> dict[int, float]:
-        return await self._follower.unwatched_s(generation_ids)
+    async def audience(self, generation_ids: Iterable[int]) -> dict[int, Audience]:
+        return await self._follower.audience(generation_ids)

@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from chat.engine.log import Followed, Subscription, Wake
+from chat.engine.log import Audience, Followed, Subscription, Wake
 from chat.engine.redis_streams.codec import FIELD, decode, stream_key, watched_key
 
 logger = structlog.get_logger()
@@ -31,9 +31,10 @@ STALE_S = 3  # a process that has not said for so long that it follows has died
 BELL_MS = 24 * 3600 * 1000
 
 # By the clock of Redis, which is the same for all processes. Who follows, and until when to believe
-# it: a set per log, of processes, scored with the time at which they last said so.
+# it: a set per log, of processes, scored with the time at which they last said so. The nameless one
+# is there as long as the set: somebody has followed, also when he has left since.
 FOLLOW = f"""
-redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1], '+inf', '')
 redis.call('EXPIRE', KEYS[1], {STALE_S})
 """
 FOLLOWERS = f"""
@@ -102,24 +103,26 @@ class Follower:
 
         return mirror.subscribe(wake, after, left)
 
-    async def unwatched_s(self, generation_ids: Iterable[int]) -> dict[int, float]:
+    async def audience(self, generation_ids: Iterable[int]) -> dict[int, Audience]:
         wanted = list(generation_ids)
         pipe = self._redis.pipeline(transaction=False)
         for pk in wanted:
             pipe.eval(FOLLOWERS, 1, watched_key(pk))
         try:
-            followers = await pipe.execute() if wanted else []
+            counts = await pipe.execute() if wanted else []
         except (RedisError, OSError):
             self._alone_since.clear()
             return {}
         now = time.monotonic()
+        found = dict(zip(wanted, counts, strict=True))
         # By our own clock, from the first time that we found nobody.
         self._alone_since = {
-            pk: self._alone_since.get(pk, now)
-            for pk, count in zip(wanted, followers, strict=True)
-            if not count
+            pk: self._alone_since.get(pk, now) for pk, count in found.items() if count <= 1
         }
-        return {pk: now - self._alone_since.get(pk, now) for pk in wanted}
+        return {
+            pk: Audience(now - self._alone_since.get(pk, now), seen=count > 0)
+            for pk, count in found.items()
+        }
 
     async def _read(self) -> None:
         while not self._closing:
@@ -170,6 +173,7 @@ class Follower:
             for pk in self._mirrors:
                 pipe.eval(FOLLOW, 1, watched_key(pk), self._name)
             for pk in left - self._mirrors.keys():
+                pipe.eval(FOLLOW, 1, watched_key(pk), self._name)  # he may have come since, too
                 pipe.zrem(watched_key(pk), self._name)
             if added:
                 pipe.xadd(self._bell, {b"": b""}, maxlen=1, approximate=False)
