@@ -298,6 +298,12 @@ def stop_generation(generation_id: int, reason: str) -> None:
         doorbell.ring_workers()
 
 
+def erase_log(generation_id: int) -> None:
+    """Of a reply that has ended: what its row no longer says, its log must not say either."""
+    if _current is not None and _loop is not None:
+        _loop.call_soon_threadsafe(_current.log.erase, generation_id)
+
+
 def _worker_here() -> Worker | None:
     return _current.worker if _current is not None else None
 

@@ -81,6 +81,9 @@ class Log(Protocol):
     def drop(self, generation_id: int) -> None:
         """Forget a log; its subscribers keep what they have and get no more."""
 
+    def erase(self, generation_id: int) -> None:
+        """Take a log that has ended away at once, from wherever it is kept for late viewers."""
+
     def subscribe(self, generation_id: int, wake: Wake, after: int = 0) -> Subscription:
         """Follow from ``after``; a log that is not open yet is awaited."""
 
@@ -191,6 +194,8 @@ class MemoryLog:
 
     def drop(self, generation_id: int) -> None:
         self._logs.pop(generation_id, None)
+
+    erase = drop
 
     async def audience(self, generation_ids: Iterable[int]) -> dict[int, Audience]:
         return {pk: self._logs[pk].audience for pk in generation_ids if pk in self._logs}

@@ -102,6 +102,24 @@ async def test_what_one_process_writes_others_follow(make_log: MakeLog) -> None:
     await Reader(await make_log(), 7).has([*texts("a b c"), ENDED])  # late, of another
 
 
+async def test_an_erased_log_is_gone_at_once(make_log: MakeLog, redis_server: RedisServer) -> None:
+    engine, web = await make_log(), await make_log()
+    for number in (7, 8):
+        engine.open(number, 1)
+        engine.append(number, 1, [*texts("canary"), ENDED])
+        engine.drop(number)
+        await Reader(web, number).has([*texts("canary"), ENDED])
+    redis_server.freeze()
+    web.erase(7)  # by another process than the one that wrote it
+    redis_server.thaw()
+
+    async def erased() -> bool:
+        return b":0" in redis_server.ask("EXISTS parley:log:7")
+
+    await eventually(erased)
+    assert b":1" in redis_server.ask("EXISTS parley:log:8")
+
+
 async def test_who_left_and_comes_back_has_everything_once(make_log: MakeLog) -> None:
     engine, web = await make_log(), await make_log()
     engine.open(7, 1)

@@ -70,6 +70,9 @@ class RedisLog:
     def drop(self, generation_id: int) -> None:
         self._producer.drop(generation_id)
 
+    def erase(self, generation_id: int) -> None:
+        self._producer.erase(generation_id)
+
     def subscribe(self, generation_id: int, wake: Wake, after: int = 0) -> Subscription:
         return self._follower.subscribe(generation_id, wake, after)
 

@@ -48,6 +48,7 @@ class Producer:
         self._redis = redis
         self._logs: dict[int, _Produced] = {}
         self._dirty: set[int] = set()
+        self._erased: set[int] = set()
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
@@ -90,16 +91,25 @@ class Producer:
             log.dropped = True
             self._touch(generation_id)
 
+    def erase(self, generation_id: int) -> None:
+        """Also what another process has written."""
+        self._erased.add(generation_id)
+        self._wake.set()
+
     def _touch(self, generation_id: int) -> None:
         self._dirty.add(generation_id)
         self._wake.set()
 
     async def _run(self) -> None:
-        while not (self._closing and not self._dirty):
+        while not (self._closing and not self._dirty and not self._erased):
             self._wake.clear()
             try:
                 while self._dirty:
                     await self._flush()
+                while self._erased:
+                    erased = set(self._erased)
+                    await self._redis.delete(*map(stream_key, erased))
+                    self._erased -= erased
                 self._set_available(True)
                 if not self._closing:
                     await self._wake.wait()
