@@ -1,8 +1,9 @@
 """The queue's filters as conditions on messages."""
 
 import json
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q
@@ -13,6 +14,7 @@ from chat.review.pseudonyms import who_is
 from chat.search.index import matching
 from chat.search.terms import parse
 
+NUMBER = re.compile(r"\s*[+-]?[\d_]+\s*")
 CATEGORY_SCORE = 0.5  # from which on a category counts, where no score is asked for
 
 
@@ -34,12 +36,16 @@ def condition(wanted: dict[str, Any], *, hidden: bool) -> Q:
 
 
 def _category(category: str, score: float | None) -> Q:
-    given = KeyTransform(category, "categories")
-    verdicts = Verdict.objects.filter(message=OuterRef("pk")).annotate(given=given)
-    gives = Q(given__gte=CATEGORY_SCORE if score is None else score)
+    verdicts = Verdict.objects.filter(message=OuterRef("pk"))
+    gives = Q()
     if score is None:
-        gives |= Q(hits__icontains=json.dumps(category))
-    return Q(Exists(verdicts.filter(gives)))
+        # SQLite has other letters than ASCII's as JSON escapes them, PostgreSQL as they are.
+        for ascii_only in (True, False):
+            gives |= Q(hits__icontains=json.dumps(category, ensure_ascii=ascii_only))
+    if not NUMBER.fullmatch(category):  # of which Django makes a place in a list
+        verdicts = verdicts.annotate(given=KeyTransform(category, "categories"))
+        gives |= Q(given__gte=CATEGORY_SCORE if score is None else score)
+    return Q(Exists(verdicts.filter(gives))) if gives else Q(pk__in=())
 
 
 def _user(typed: str, *, hidden: bool) -> Q:
@@ -70,10 +76,6 @@ def _tool(name: str) -> Q:
     return Q(Exists(calls))
 
 
-def _midnight(day: Any) -> datetime:
-    return datetime.combine(day, time(), UTC)
-
-
 PLAIN = {
     "direction": "role",
     "state": "generation__state",
@@ -88,6 +90,6 @@ MADE: dict[str, Callable[[Any], Q]] = {
     "tool": _tool,
     "error": _error,
     "feedback": _feedback,
-    "since": lambda day: Q(created_at__gte=_midnight(day)),
-    "until": lambda day: Q(created_at__lt=_midnight(day) + timedelta(days=1)),
+    "since": lambda day: Q(created_at__gte=datetime.combine(day, time.min, UTC)),
+    "until": lambda day: Q(created_at__lte=datetime.combine(day, time.max, UTC)),
 }
