@@ -84,7 +84,12 @@ class FilterForm(forms.Form):
     assistants but those that everybody has.
     """
 
-    q = forms.CharField(required=False, widget=forms.TextInput(attrs={"type": "search"}))
+    q = forms.CharField(
+        required=False,
+        widget=forms.TextInput(
+            attrs={"type": "search", "placeholder": _('Words, "a phrase", begin*')}
+        ),
+    )
     order = forms.ChoiceField(label=_("Order"), required=False, choices=Order.choices)
     direction = _choice(_("Direction"), Direction.choices)
     state = _choice(_("Reply"), State.choices)
@@ -129,9 +134,15 @@ class FilterForm(forms.Form):
         return {k: v for k, v in self.cleaned_data.items() if v not in (None, "")}
 
     @property
-    def narrowing(self) -> int:
-        """How many filters are on, beside the search."""
-        return len(self.wanted.keys() - {"q", "order"})
+    def chosen(self) -> list[tuple[str, Any, str]]:
+        """The filters that are on, beside the search: name, label, and the choice in words."""
+        found = []
+        for name, value in self.wanted.items():
+            if name not in ("q", "order"):
+                field = self.fields[name]
+                words = dict(getattr(field, "choices", ())).get(value, value)
+                found.append((name, field.label, str(words)))
+        return found
 
 
 class Purpose(models.TextChoices):

@@ -63,6 +63,7 @@ urlpatterns = [
     re_path(r"^v1(?:/.*)?$", api.nothing),
     path("setup/<str:token>/", setup.first_administrator, name="setup"),
     path("review/", review.queue.queue, name="review"),
+    path("review/next", review.queue.following, name="review_next"),
     path("review/export/", review.custody.export_transcripts, name="review_export"),
     path("review/holds/", review.custody.legal_holds, name="legal_holds"),
     path("review/holds/<int:hold_id>/release", review.custody.release_hold, name="release_hold"),

@@ -1,5 +1,7 @@
 """Review: what waits for a reviewer, what reviewers decided, what people said of replies."""
 
+from collections.abc import Sequence
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -72,7 +74,11 @@ class ReviewDecision(models.Model):
 
     ``passages`` of a redaction are lists of start and end in the text as it was then, and strings:
     words to take out wherever they stand, of which only blocks are left when it takes effect.
+    ``repeated_in`` is known when that happens, and not kept: messages that say the same,
+    and wait now.
     """
+
+    repeated_in: Sequence[int] = ()
 
     item = models.ForeignKey(ReviewItem, models.CASCADE, related_name="decisions")
     reviewer = models.ForeignKey(

@@ -108,6 +108,12 @@ def purge_due() -> int:
     return purged
 
 
+def scrub_soon() -> None:
+    """Something was taken out of a row: the next ``purge_due`` has the database forget it, too."""
+    global _unclean
+    _unclean = True
+
+
 def purge(conversation: Conversation, reason: str, by: User | None = None) -> Tombstone | None:
     """Take a conversation out of the database; None when it is held, busy, or gone already.
 

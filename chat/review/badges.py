@@ -1,13 +1,22 @@
 """States and verdicts as small words in colour; the word says it all, the colour only helps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
-from chat.models import Generation, Message, Receipt, State, VerdictState
+from chat.models import (
+    Generation,
+    Message,
+    Receipt,
+    ReviewDecision,
+    ReviewItem,
+    ReviewState,
+    State,
+    VerdictState,
+)
 
 TONES = {
     State.COMPLETE: "good",
@@ -36,6 +45,8 @@ MATCHES = Badge("good", _("SHA-256 matches"))
 DIFFERS = Badge("bad", _("SHA-256 DOES NOT MATCH"))
 REDACTED = Badge("warn", _("Redacted; the rest matches"))
 UNRECONCILED = Badge("warn", _("Not reconciled yet"))
+REPEATS = Badge("warn", _("Repeats what was redacted"))
+WAITS = Badge("warn", _("To decide"))
 FLAGGED = Badge("bad", LABELS[VerdictState.FLAGGED])
 FAILED = Badge("bad", LABELS[State.FAILED])
 
@@ -48,6 +59,20 @@ def badge_of(value: str) -> Badge:
 def moderation_badge(receipt: Receipt) -> Badge:
     tone, word = badge_of(receipt.verdict)
     return Badge(tone, format_html("{}: {}", _("Moderation"), word))
+
+
+def reasons(item: ReviewItem, decisions: Sequence[ReviewDecision]) -> list[Badge]:
+    """Why it is in the queue."""
+    given = {
+        FLAGGED: item.is_flagged,
+        Badge("bad", _("Reported")): item.is_reported,
+        Badge("warn", _("No verdict")): item.is_unclear,
+        Badge("plain", _("Sample")): item.is_sampled,
+    }
+    found = [badge for badge, holds in given.items() if holds]
+    if not found and not decisions and item.state == ReviewState.OPEN:
+        return [REPEATS]
+    return found
 
 
 def badges(several: Iterable[Badge]) -> str:

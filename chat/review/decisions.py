@@ -2,7 +2,8 @@
 
     dismiss   the flags are overridden, and what was withheld is shown again
     uphold    the message is taken off every page for good
-    redact    passages are taken out of it (see redaction.py), and the rest is shown
+    redact    passages are taken out of it (see redaction.py), and the rest is shown; what repeats
+              them in the conversation is let wait for a decision of its own
     escalate  it waits for somebody else
 
 Where ``REVIEW_TWO_PERSON`` names the kind, or the outcome that the decision would undo, the first
@@ -32,9 +33,9 @@ from chat.models import (
     User,
     VerdictState,
 )
-from chat.record import access_log
+from chat.record import access_log, purge
 from chat.record.holds import is_held_for_good
-from chat.review import redaction, who
+from chat.review import queue, redaction, who
 from chat.review.redaction import Passage
 
 NEEDS_NOTE = (DecisionKind.UPHOLD, DecisionKind.REDACT, DecisionKind.ESCALATE)
@@ -104,6 +105,7 @@ def confirm(reviewer: User, message_id: int, note: str = "", *, seen: int = 0) -
             _refuse_held(message)
         decision = _answer(item, proposed, reviewer, note, agrees=True)
         _take_effect(item, message, proposed, revision)
+        decision.repeated_in = proposed.repeated_in
         _record(reviewer, message, decision)
     return decision
 
@@ -259,8 +261,27 @@ def _take_effect(
         _override(message)
     if kind == DecisionKind.REDACT:
         passages, words = _taken_out(decision)
+        copies = redaction.patterns(message.text, passages, words)
         redaction.redact(message, passages, decision, words)
+        transaction.on_commit(purge.scrub_soon)
+        others = redaction.repeats(message, copies) if copies else []
+        decision.repeated_in = [pk for pk in others if _let_wait(pk)]
     Message.objects.filter(pk=message.pk).update(revision=revision, withheld_at=withheld_at)
+
+
+def _let_wait(message_id: int) -> bool:
+    """What repeats a redacted passage is decided on its own, and nobody has to remember it.
+
+    False for what has been removed already.
+    """
+    item = queue.put(message_id)
+    if item.state == ReviewState.CLOSED:
+        if item.outcome == DecisionKind.UPHOLD:
+            return False
+        item.opened_at = timezone.now()
+        item.save(update_fields=["opened_at"])
+        _move(item, ReviewState.OPEN)
+    return True
 
 
 def _untitle(message: Message) -> None:

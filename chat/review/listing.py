@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Substr
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
@@ -44,11 +44,15 @@ TABS: dict[str, tuple[str | Promise, Q]] = {
     "decided": (gettext_lazy("Decided"), Q(review__state=ReviewState.CLOSED)),
     "all": (gettext_lazy("All messages"), Q()),
 }
-ORDERS = {
-    "newest": ("-review__opened_at", "-pk"),
-    "oldest": ("review__opened_at", "pk"),
-    "score": ("-review__score", "-pk"),
+# Of a list's name and the order that is asked for: by what, and is the greatest first?
+_OF_ITEMS = {"newest": ("review__opened_at", True), "oldest": ("review__opened_at", False),
+             "score": ("review__score", True)}  # fmt: skip
+_OF_DECIDED = _OF_ITEMS | {
+    "newest": ("review__closed_at", True),
+    "oldest": ("review__closed_at", False),
 }
+# Not each has an item here, and the databases do not agree where what is missing comes.
+_OF_ALL = _OF_ITEMS | {"newest": ("pk", True), "oldest": ("pk", False)}
 
 
 @dataclass(slots=True)
@@ -91,8 +95,10 @@ def listing(
     """One page; the number of queries does not depend on how many rows there are."""
     number = min(max(number, 1), PAGE_MAX)
     rows = _messages(reviewer, tab).filter(condition(wanted, hidden=hidden))
-    order = ORDERS.get(wanted.get("order", ""), ORDERS["newest"])
-    rows = rows.order_by(*(("-pk",) if tab == "all" and "order" not in wanted else order))
+    by, falls = _order(tab, wanted)
+    rows = rows.order_by(
+        *(F(name).desc(nulls_last=True) if falls else F(name).asc() for name in (by, "pk"))
+    )
     start = (number - 1) * PER_PAGE
     page = list(rows[start : start + PER_PAGE + 1])
     shown = page[:PER_PAGE]
@@ -104,6 +110,32 @@ def listing(
         for message in shown
     ]
     return Listing(found, number, has_next=len(page) > PER_PAGE)
+
+
+def next_to_decide(
+    reviewer: User, tab: str, wanted: dict[str, Any], after: Message | None, *, hidden: bool
+) -> Message | None:
+    """What follows a message in a list, of what this reviewer can decide; at its end, the first.
+
+    A list of what is decided, or of everything, leads on to what is open.
+    """
+    tab = tab if tab in ("mine", "escalated", "proposed") else "open"
+    rows = _messages(reviewer, tab).filter(condition(wanted, hidden=hidden))
+    free = Q(review__assignee=None) | Q(review__assignee=reviewer)
+    rows = rows.filter(free).exclude(conversation__owner=reviewer)
+    by, falls = _order(tab, wanted)
+    rows = rows.order_by(*(f"-{name}" if falls else name for name in (by, "pk")))
+    item = getattr(after, "review", None)
+    if after is None or item is None:
+        return rows.first()
+    beyond, here = ("lt" if falls else "gt"), getattr(item, by.removeprefix("review__"))
+    later = Q(**{f"{by}__{beyond}": here}) | Q(**{by: here, f"pk__{beyond}": after.pk})
+    return rows.filter(later).first() or rows.exclude(pk=after.pk).first()
+
+
+def _order(tab: str, wanted: dict[str, Any]) -> tuple[str, bool]:
+    orders = {"all": _OF_ALL, "decided": _OF_DECIDED}.get(tab, _OF_ITEMS)
+    return orders.get(wanted.get("order", ""), orders["newest"])
 
 
 def _messages(reviewer: User, tab: str) -> QuerySet[Message]:
@@ -146,8 +178,8 @@ def _row(
         item=item,
     )
     if item is not None:
-        row.marks = [*reasons(item), *row.marks]
         decisions = list(item.decisions.all())
+        row.marks = [*badges.reasons(item, decisions), *row.marks]
         row.outcome = in_words(decisions[-1]) if decisions else ""
     row.marks += [
         Badge("warn", _("Bad reply")) for f in message.feedback.all() if f.opinion == "bad"
@@ -156,17 +188,6 @@ def _row(
         text, reasoning = texts
         row.excerpt = excerpt(text if has(text, terms) or not reasoning else reasoning, terms)
     return row
-
-
-def reasons(item: ReviewItem) -> list[Badge]:
-    """Why it is in the queue."""
-    given = {
-        Badge("bad", _("Flagged")): item.is_flagged,
-        Badge("bad", _("Reported")): item.is_reported,
-        Badge("warn", _("No verdict")): item.is_unclear,
-        Badge("plain", _("Sample")): item.is_sampled,
-    }
-    return [badge for badge, holds in given.items() if holds]
 
 
 def _gravest(message: Message) -> list[tuple[str, float]]:

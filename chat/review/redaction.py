@@ -113,6 +113,23 @@ def patterns(
     return [_pattern(secret) for secret in secrets if len(secret.strip()) >= COPY_MIN_CHARS]
 
 
+def repeats(message: Message, copies: list[re.Pattern[str]]) -> list[int]:
+    """Other messages of the conversation that hold a copy, in text, thoughts or tool calls."""
+    others = message.conversation.messages.exclude(pk=message.pk).order_by("pk")
+    rows = others.prefetch_related("tool_calls").only("text", "reasoning", "role")
+    return [
+        other.pk
+        for other in rows.iterator(chunk_size=100)
+        if any(pattern.search(said) for said in _said(other) for pattern in copies)
+    ]
+
+
+def _said(message: Message) -> Iterator[str]:
+    yield from (message.text, message.reasoning)
+    for call in message.tool_calls.all():
+        yield from (call.arguments, call.result)
+
+
 def _pattern(secret: str) -> re.Pattern[str]:
     """In whatever case, as it is or as JSON spells it, and with other white space."""
     words = ("".join(map(_spelled, word)) for word in secret.split())

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.paginator import Page, Paginator
+from django.db.models import Exists, OuterRef
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -23,9 +24,11 @@ from chat.models import (
     Purpose,
     ReviewDecision,
     ReviewItem,
+    ReviewState,
     Role,
     State,
     Timeline,
+    Verdict,
     VerdictState,
 )
 from chat.models.conversation import WITH
@@ -52,6 +55,7 @@ BESIDE = (
     "feedback",
     "review__decisions__reviewer",
 )
+WAITING = (ReviewState.OPEN, ReviewState.ESCALATED, ReviewState.PROPOSED)
 NOTABLE = 30  # links to what a reader may want to see first
 
 
@@ -76,6 +80,7 @@ class Entry:
     source: SafeString | str = ""  # the text with marked passages and tombstones
     passages: list[Mark] = field(default_factory=list)
     item: ReviewItem | None = None
+    reasons: list[Badge] = field(default_factory=list)
     decisions: list[ReviewDecision] = field(default_factory=list)
     has_timeline: bool = False
 
@@ -158,6 +163,7 @@ def transcript(
 
 def _outline(conversation: Conversation) -> list[Any]:
     """Of every message what the order and the list of notable ones need, and no text."""
+    flagged = Verdict.objects.filter(message=OuterRef("pk"), state=VerdictState.FLAGGED)
     return list(
         conversation.messages.order_by("pk").values(
             "pk",
@@ -166,6 +172,8 @@ def _outline(conversation: Conversation) -> list[Any]:
             "withheld_at",
             "generation__state",
             "generation__receipt__verdict",
+            "review__state",
+            is_flagged=Exists(flagged),
         )
     )
 
@@ -181,7 +189,9 @@ def _page_of(order: list[Place], wanted: Mapping[str, str]) -> str | int:
 def _notable(row: Any, *, differs: bool) -> list[Badge]:
     # Texts are hashed for the page on show only; all others of a long conversation are not read.
     found = [badges.DIFFERS] if differs else []
-    if row["generation__receipt__verdict"] == VerdictState.FLAGGED:
+    if row["review__state"] in WAITING:
+        found.append(badges.WAITS)
+    if row["is_flagged"] or row["generation__receipt__verdict"] == VerdictState.FLAGGED:
         found.append(badges.FLAGGED)
     if row["withheld_at"]:
         found.append(badges.WITHHELD)
@@ -223,9 +233,13 @@ def _entry(message: Message, place: Place, owner_name: str) -> Entry:
     entry.item = getattr(message, "review", None)
     if entry.item is not None:
         entry.decisions = list(entry.item.decisions.all())
+        entry.reasons = badges.reasons(entry.item, entry.decisions)
     if message.role == Role.ASSISTANT:
         # As on the page: a reply is rendered, what a person or a tool said is shown as it is.
         entry.html = mark_safe(_body(message, generation))  # noqa: S308
+    if generation is None and any(v.state == VerdictState.FLAGGED for v in message.verdicts.all()):
+        entry.marks.append(badges.FLAGGED)  # a reply's receipt says it of a reply
+        entry.alarming = True
     if place.superseded:
         entry.marks.append(badges.SUPERSEDED)
     if generation is not None:

@@ -2,6 +2,7 @@
 import { watchKeys } from "./review_keys.js";
 import { watchReplays } from "./review_replay.js";
 import { watchSelections } from "./review_selection.js";
+import { Place, watchWay } from "./review_way.js";
 
 const REFRESH_EVERY_MS = 4000;
 
@@ -55,6 +56,9 @@ function watchQueue() {
     if (refuses(raw) || raw.status === 204) event.preventDefault();
     if (raw.status === 204) tick();
   });
+  const place = new Place();
+  document.addEventListener("htmx:before:swap", () => place.remember());
+  document.addEventListener("htmx:after:swap", () => place.keep());
   document.addEventListener("htmx:after:request", () => {
     const now = toDecide();
     if (now === undefined || now === known) return;
@@ -74,7 +78,7 @@ function watchNews() {
       if (refuses(response) || news.firstChild) return;
       if (!(await response.json()).changed) return;
       const link = document.createElement("a");
-      link.href = window.location.href.split("#")[0];
+      link.href = news.dataset.here + window.location.search;
       link.textContent = news.dataset.link;
       news.append(news.dataset.words, " ", link);
     } catch {
@@ -83,6 +87,7 @@ function watchNews() {
   });
 }
 
+watchWay(queue);
 if (queue) watchQueue();
 if (news) {
   watchNews();

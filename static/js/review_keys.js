@@ -24,7 +24,7 @@ function decide() {
   const details = within(".decide details");
   if (!details) return;
   details.open = true;
-  details.querySelector("textarea, select")?.focus();
+  (details.querySelector("textarea") ?? details.querySelector("summary")).focus();
 }
 
 const KEYS = {

@@ -38,6 +38,7 @@ export function watchSelections(main) {
     if (field) {
       const written = field.value.split(",").map((each) => each.trim()).filter(Boolean);
       if (!written.includes(last.written)) field.value = [...written, last.written].join(", ");
+      for (const fold of [field.closest(".redact"), field.closest(".decide > details")]) fold.open = true;
     }
     last = null;
   };

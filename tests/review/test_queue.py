@@ -86,6 +86,110 @@ def test_the_order(flagged: Message, story: Story, shown: Shown) -> None:
     assert shown(order="score") == [flagged.pk, story.second.pk]
 
 
+def test_the_order_of_all_messages(flagged: Message, story: Story, shown: Shown) -> None:
+    """What is in no queue has neither a score nor a time at which it came there."""
+    ids = sorted(Message.objects.values_list("pk", flat=True))
+    assert shown(tab="all", order="newest") == shown(tab="all") == ids[::-1]
+    assert shown(tab="all", order="oldest") == ids
+    rest = [pk for pk in ids[::-1] if pk != flagged.pk]
+    assert shown(tab="all", order="score") == [flagged.pk, *rest]
+
+
+def test_what_was_decided_last_stands_first(
+    flagged: Message, story: Story, reviewer: User, shown: Shown
+) -> None:
+    queue.put(story.second.pk, reported=True)
+    for message in (story.second, flagged):
+        decisions.decide(reviewer, message.pk, decisions.DecisionKind.DISMISS)
+    ReviewItem.objects.filter(message=flagged).update(opened_at=timezone.now() - timedelta(days=1))
+    assert shown(tab="decided", order="newest") == [flagged.pk, story.second.pk]
+    assert shown(tab="decided", order="oldest") == [story.second.pk, flagged.pk]
+
+
+class TestNext:
+    """What is led to after a message, in the list that one works through."""
+
+    @pytest.fixture
+    def four(self, ada: User) -> list[Message]:
+        """Of growing scores; the newest has the lowest."""
+        found = []
+        for score in (0.9, 0.8, 0.7, 0.6):
+            message = reply(say(make_conversation(ada), "Hm?"), "No.", model=f"m{score}")
+            queue.put(message.pk, flagged=True, score=score)
+            found.append(message)
+        return found
+
+    @pytest.fixture
+    def after(self, desk: Client) -> Callable[..., int]:
+        def led_to(message: Message, **query: Any) -> int:
+            answer = desk.get("/review/next", {"after": message.pk, **query})
+            return int(answer["Location"].rpartition("-")[2])
+
+        return led_to
+
+    def test_the_order_of_the_list(
+        self, four: list[Message], after: Callable[..., int], shown: Shown
+    ) -> None:
+        for order in ("newest", "oldest", "score"):
+            ids = shown(order=order)
+            rounds = {m.pk: after(m, order=order) for m in four}
+            assert rounds == dict(zip(ids, [*ids[1:], ids[0]], strict=True)), order
+
+    def test_a_decided_one_keeps_its_place(
+        self, four: list[Message], after: Callable[..., int], reviewer: User
+    ) -> None:
+        decisions.decide(reviewer, four[2].pk, decisions.DecisionKind.DISMISS)
+        assert after(four[2]) == four[1].pk
+        assert after(four[3]) == four[1].pk
+
+    def test_the_filters_of_the_list(
+        self, four: list[Message], after: Callable[..., int], reviewer: User
+    ) -> None:
+        assert after(four[3], model="m0.8") == four[1].pk
+        ReviewItem.objects.filter(message=four[0]).update(assignee=reviewer)
+        assert after(four[3], tab="mine") == four[0].pk
+        assert after(four[3], tab="decided") == four[2].pk
+
+    def test_what_another_reviewer_has_taken_is_passed_over(
+        self, four: list[Message], after: Callable[..., int], second: User, reviewer: User
+    ) -> None:
+        ReviewItem.objects.filter(message=four[2]).update(assignee=second)
+        ReviewItem.objects.filter(message=four[1]).update(assignee=reviewer)
+        assert after(four[3]) == four[1].pk
+
+    def test_a_search_on_the_way_is_written_down(
+        self, four: list[Message], after: Callable[..., int]
+    ) -> None:
+        assert after(four[3], q="no") == four[2].pk
+        assert AccessEntry.objects.get(kind=AccessKind.SEARCH).detail["messages"] == [four[2].pk]
+
+    @pytest.mark.parametrize("given", ["", "-1", "\0", "9" * 30, "x"])
+    def test_after_nothing_comes_the_first(
+        self, given: str, four: list[Message], desk: Client
+    ) -> None:
+        answer = desk.get("/review/next", {"after": given})
+        assert answer["Location"].endswith(f"#message-{four[3].pk}")
+
+    def test_at_the_end_it_leads_back(self, flagged: Message, desk: Client) -> None:
+        answer = desk.get("/review/next", {"after": flagged.pk}, follow=True)
+        assert answer.redirect_chain == [("/review/", 302)]
+        assert "Nothing else waits in that list." in answer.content.decode()
+
+
+def test_each_filter_that_is_on_can_be_taken_away(desk: Client, flagged: Message) -> None:
+    query = {"tab": "all", "model": "<b>", "state": "failed", "score": "9", "page": "2"}
+    page = desk.get("/review/", query).content.decode()
+    assert 'href="/review/?tab=all&amp;state=failed&amp;score=9"' in page
+    assert "Take away Reply: Failed" in page
+    assert "Take away Model: &lt;b&gt;" in page
+    assert "Take away Score" not in page  # which was not understood
+
+
+def test_a_category_of_other_letters_is_found(flagged: Message, shown: Shown) -> None:
+    flagged.verdicts.update(hits=["Kränkung"], categories={})
+    assert shown(category="Kränkung") == [flagged.pk]
+
+
 @pytest.fixture
 def labelled(story: Story, ada: User, bob: User) -> Message:
     """A reply that every filter has a value for."""
@@ -144,9 +248,11 @@ def test_every_filter_finds_it_and_nothing_else(labelled: Message, shown: Shown)
         {"score": "much"}, {"group": "-1"}, {"assistant": "x"}, {"since": "soon"}, {"page": "-3"},
         {"page": "9" * 30}, {"order": "up"}, {"category": "a__b"}, {"category": '"$.x\'\\'},
         {"category": "\0"}, {"user": "%"}, {"model": "\0"}, {"q": "\0"}, {"q": '"' * 10_000},
-        {"q": "((("}, {"q": "*"}, {"tab": "\0"}, {"page": "\u0663"}, {"q": "x" * 10_000},
+        {"until": "9999-12-31"}, {"since": "0001-01-01"}, {"category": "-1"}, {"category": "0"},
+        {"category": "-1", "score": "0.1"}, {"q": "((("}, {"q": "*"}, {"tab": "\0"},
+        {"page": "\u0663"}, {"q": "x" * 10_000},
     ],
-    ids=range(19),
+    ids=range(24),
 )  # fmt: skip
 def test_what_makes_no_sense_is_no_error(
     query: dict[str, str], desk: Client, flagged: Message

@@ -1,13 +1,21 @@
 """A redacted passage is gone from every copy, and the receipt still proves the rest."""
 
+import asyncio
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import LazySettings
+from django.contrib.auth.models import Group
 from django.core import serializers
 from django.db import connection
+from django.test import Client
 
+from chat import services
+from chat.engine.events import TextDelta
 from chat.models import (
     CallState,
     Conversation,
@@ -17,18 +25,22 @@ from chat.models import (
     Redaction,
     Report,
     ReviewDecision,
+    ReviewItem,
+    ReviewState,
     Timeline,
     ToolCall,
     User,
     Verdict,
 )
-from chat.record import holds
-from chat.review import badges, decisions, redaction
+from chat.record import holds, purge
+from chat.review import badges, decisions, redaction, who
 from chat.review.decisions import Refused
 from chat.review.facts import proof
 from chat.review.redaction import BLOCK
 from chat.verification import verify
 from tests.admin.rows import judge, make_conversation, reply, say
+from tests.conftest import make_user
+from tests.review.conftest import PURPOSE
 from tests.search.test_index import found
 
 SECRET = 'Käthe "Kat" Müller 🦊'
@@ -243,6 +255,122 @@ def test_notes_of_earlier_decisions_lose_it_too(leak: Message, reviewer: User) -
     first.refresh_from_db()
     assert first.note == f"It names {BLOCK * len(SECRET)}!"
     assert "Müller" not in everything()
+
+
+class TestWhatRepeatsIt:
+    """Messages that say the same are decided on their own, and wait for that."""
+
+    @pytest.fixture
+    def others(self, leak: Message, ada: User) -> dict[str, Message]:
+        said = say(leak.conversation, f"Why {SECRET.upper()}?", leak)
+        thought = reply(said, "Because.", reasoning=f"About {SECRET}")
+        called = reply(said, "Done.")
+        ToolCall.objects.create(
+            message=called, number=0, round=1, offset=0, name="find", state=CallState.DONE,
+            arguments=json.dumps({"who": SECRET}),
+        )  # fmt: skip
+        other = say(make_conversation(ada), f"And {SECRET}?")
+        unlike = reply(called, "Nobody.")
+        return {"said": said, "thought": thought, "called": called, "other": other, "no": unlike}
+
+    @pytest.fixture
+    def redacted(self, leak: Message, reviewer: User) -> Callable[[], ReviewDecision]:
+        def decide() -> ReviewDecision:
+            given = {"note": "Private.", "words": [SECRET]}
+            return decisions.decide(reviewer, leak.pk, DecisionKind.REDACT, **given)  # type: ignore[arg-type]
+
+        return decide
+
+    def test_they_wait(
+        self, others: dict[str, Message], redacted: Callable[[], ReviewDecision]
+    ) -> None:
+        expected = [others[name].pk for name in ("said", "thought", "called")]
+        assert redacted().repeated_in == expected
+        waiting = ReviewItem.objects.filter(state=ReviewState.OPEN).order_by("message")
+        assert [item.message_id for item in waiting] == expected
+        assert badges.reasons(waiting[0], []) == [badges.REPEATS]
+
+    def test_one_that_was_dismissed_opens_again_and_one_that_was_removed_does_not(
+        self, others: dict[str, Message], reviewer: User, redacted: Callable[[], ReviewDecision]
+    ) -> None:
+        decisions.decide(reviewer, others["said"].pk, DecisionKind.DISMISS)
+        decisions.decide(reviewer, others["thought"].pk, DecisionKind.UPHOLD, "Rude.")
+        assert redacted().repeated_in == [others["said"].pk, others["called"].pk]
+        states = dict(ReviewItem.objects.values_list("message", "state"))
+        assert states[others["said"].pk] == ReviewState.OPEN
+        assert states[others["thought"].pk] == ReviewState.CLOSED
+
+    def test_not_before_a_proposal_takes_effect(
+        self, others: dict[str, Message], leak: Message, second: User,
+        redacted: Callable[[], ReviewDecision], settings: LazySettings,
+    ) -> None:  # fmt: skip
+        settings.REVIEW_TWO_PERSON = ["redact"]
+        proposed = redacted()
+        assert not ReviewItem.objects.filter(state=ReviewState.OPEN).exists()
+        confirmed = decisions.confirm(second, leak.pk, seen=proposed.pk)
+        assert len(confirmed.repeated_in) == 3
+        assert ReviewItem.objects.filter(state=ReviewState.OPEN).count() == 3
+
+    def test_the_reviewer_is_told_which(
+        self, others: dict[str, Message], leak: Message, desk: Client, opened: Any
+    ) -> None:
+        opened(desk, leak.conversation)
+        path = f"/review/{leak.conversation_id}/messages/{leak.pk}/decide"
+        fields = {"kind": "redact", "note": "Private.", "words": SECRET, "seen": 0}
+        page = desk.post(path, fields, follow=True).content.decode()
+        assert f"The same stands in #{others['said'].pk}, #{others['thought'].pk}, " in page
+        assert page.count("Repeats what was redacted") == 3
+        assert page.count("To decide") == 3
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_log_of_the_reply_is_erased(
+    running: services.Services, sign_in: Callable[[User], Client]
+) -> None:
+    """For a minute after its end late viewers could still read it there."""
+
+    def prepare() -> tuple[Client, Message]:
+        reviewer, ada = make_user("rita"), make_user("ada")
+        reviewer.groups.add(Group.objects.get(name=who.GROUP))
+        message = reply(say(make_conversation(ada), "Who?"), TEXT)
+        client = sign_in(reviewer)
+        client.post(f"/review/{message.conversation_id}/purpose", PURPOSE)
+        return client, message
+
+    client, message = await sync_to_async(prepare)()
+    number = message.generation.pk
+    running.log.open(number, 1)
+    running.log.append(number, 1, [TextDelta(TEXT)])
+    path = f"/review/{message.conversation_id}/messages/{message.pk}/decide"
+    fields = {"kind": "redact", "note": "Private.", "words": SECRET, "seen": 0}
+    answer = await sync_to_async(client.post)(path, fields)
+    assert answer.status_code == 302
+    await asyncio.sleep(0)
+    assert running.log.subscribe(number, lambda: None).take() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_redacted_canary_is_nowhere_on_the_disk(
+    ada: User, reviewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next pass of the sweeper sees to the index of words and the write-ahead log."""
+    if connection.vendor != "sqlite":
+        pytest.skip("SQLite's files")
+    canary = "canaryq7x1z"
+    message = reply(say(make_conversation(ada), "Whom?"), f"Ask {canary}, " * 300)
+    for number in range(20):
+        reply(say(make_conversation(ada), f"And {number}?"), "Somebody else knows that. " * 200)
+    path = Path(connection.settings_dict["NAME"])
+
+    def holding() -> list[str]:
+        files = path.parent.glob(f"{path.name}*")
+        return [file.name for file in files if canary.encode() in file.read_bytes()]
+
+    assert holding()
+    decisions.decide(reviewer, message.pk, DecisionKind.REDACT, "Private.", words=[canary])
+    monkeypatch.setattr(purge, "_scrub_at", 0.0)
+    purge.purge_due()
+    assert holding() == []
 
 
 class TestUnderALegalHold:

@@ -20,6 +20,7 @@ R, N, L = 200, 404, 302  # read, nothing here, to the sign-in page (or, of a com
 PAGES: dict[str, tuple[int, ...]] = {
     "/review/": (L, N, N, R, R, N, N, L),
     "/review/?tab=all&q=tides": (L, N, N, R, R, N, N, L),
+    "/review/next": (L, N, N, L, L, N, N, L),
     "/review/{c}/": (L, N, N, R, R, N, N, L),
     "/review/{c}/?at={m}": (L, N, N, R, R, N, N, L),
     "/review/{c}/news": (L, N, N, R, R, N, N, L),

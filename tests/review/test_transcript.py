@@ -1,5 +1,6 @@
 """A transcript is opened for a purpose, is complete, and says what it says."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ from chat.models import (
     Verdict,
 )
 from chat.record import access_log, holds
-from chat.review import decisions, opening, transcript, who
+from chat.review import decisions, opening, queue, transcript, who
 from chat.review.passages import Mark, marks, source
 from chat.review.pseudonyms import pseudonym
 from tests.admin.rows import judge, make_conversation, reply, say
@@ -121,8 +122,35 @@ class TestPurpose:
         assert not ReviewDecision.objects.exists()
         assert desk.get(f"{at}timeline.json").status_code == 302
 
+    @pytest.mark.parametrize("at", ["9" * 30, "x", "-1", "\u0663", "0"])
+    def test_who_comes_by_a_strange_address_gets_in(
+        self, at: str, desk: Client, flagged: Message
+    ) -> None:
+        asked = page(desk, flagged.conversation, at=at)
+        hidden = re.search(r'name="at"(?: value="(\d*)")?', asked)
+        assert hidden
+        given = {**PURPOSE, "at": hidden[1] or ""}
+        answer = desk.post(f"{url(flagged.conversation)}purpose", given, follow=True)
+        assert "parrot" in answer.content.decode()
+
 
 class TestWhatIsShown:
+    def test_what_waits_and_what_people_wrote_is_worth_a_look(
+        self, desk: Client, opened: Open, ada: User
+    ) -> None:
+        question = say(make_conversation(ada), "A rude question")
+        judge(question, "flagged", {"harassment": 0.9})
+        sampled = reply(question, "Fine.")
+        queue.put(sampled.pk, sampled=True)
+        shown = page(opened(desk, question.conversation), question.conversation)
+        links = shown[shown.index("Worth a look") : shown.index('id="turns"')]
+        assert [int(pk) for pk in re.findall(r"#(\d+)</a>", links)] == [question.pk, sampled.pk]
+        assert "Flagged" in links
+        assert "To decide" in links
+        turns = shown[shown.index('id="turns"') :]
+        assert 'badge-bad">Flagged' in turns[: turns.index(f"message-{sampled.pk}")]
+        assert "Sample" in turns[turns.index(f"deciding-{sampled.pk}") :]  # why it waits
+
     def test_every_branch_and_its_record(self, desk: Client, opened: Open, story: Story) -> None:
         shown = page(opened(desk, story.conversation), story.conversation)
         for text in (
@@ -264,6 +292,48 @@ class TestDeciding:
         assert answer.status_code == 409
         assert "This is your own conversation." in answer.content.decode()
         assert not ReviewDecision.objects.exists()
+
+    def test_it_is_said_at_the_message(
+        self, desk: Client, opened: Open, flagged: Message, story: Story
+    ) -> None:
+        """A long transcript is entered far from its head."""
+        queue.put(story.second.pk, reported=True)
+        opened(desk, flagged.conversation)
+        at = f"{url(flagged.conversation)}messages/{flagged.pk}/decide"
+        shown = desk.post(at, {"kind": "dismiss", "seen": 0}, follow=True).content.decode()
+        said = f"Message #{flagged.pk}: Dismiss and restore."
+        assert shown.count(said) == 1
+        assert shown.index(f'id="message-{flagged.pk}"') < shown.index(said)
+        assert f'href="/review/next?after={flagged.pk}"' in shown[shown.index(said) :]
+
+    @pytest.mark.parametrize("command", ["decide", "answer", "assign"])
+    def test_who_comes_back_to_a_command_is_led_to_the_message(
+        self, command: str, desk: Client, flagged: Message
+    ) -> None:
+        """After a sign-in, or by the address of a page that said why it was refused."""
+        path = url(flagged.conversation)
+        answer = desk.get(f"{path}messages/{flagged.pk}/{command}")
+        assert answer["Location"] == f"{path}?at={flagged.pk}#message-{flagged.pk}"
+        assert desk.get(f"{path}purpose")["Location"] == path
+
+    def test_the_links_of_a_page_that_was_refused_lead_to_the_transcript(
+        self, desk: Client, opened: Open, story: Story
+    ) -> None:
+        opened(desk, story.conversation)
+        at = f"{url(story.conversation)}messages/{story.second.pk}/decide"
+        refused = desk.post(at, {"kind": "uphold", "seen": 0})
+        assert refused.status_code == 409
+        assert 'href="?' not in refused.content.decode()
+        for link in re.findall(r'href="(/review/[^"#]*)', refused.content.decode()):
+            assert desk.get(link.replace("&amp;", "&")).status_code in (200, 302), link
+
+    def test_enter_in_a_field_redacts_and_does_nothing_else(
+        self, desk: Client, opened: Open, flagged: Message
+    ) -> None:
+        """It presses the first button of the form."""
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        form = shown[shown.index('/decide">') :]
+        assert re.findall(r'name="kind" value="(\w+)"', form)[0] == "redact"
 
     def test_the_next_one_is_not_ones_own(
         self, desk: Client, opened: Open, flagged: Message, story: Story, ada: User,

@@ -9,8 +9,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
+from chat import services
 from chat.forms_review import AnswerForm, DecisionForm
 from chat.models import Conversation, DecisionKind, ReviewDecision, ReviewItem, User
 from chat.review import assignment, decisions, opening
@@ -18,16 +18,18 @@ from chat.review.decisions import Refused, in_words
 from chat.views.answers import by_htmx, said
 from chat.views.people import signed_in
 from chat.views.review.door import (
+    by_post,
     conversation_to_review,
     for_reviewers,
     is_hidden,
     message_to_review,
+    to_message,
 )
-from chat.views.review.transcript import shown, to_message
+from chat.views.review.transcript import shown
 
 
 @for_reviewers
-@require_POST
+@by_post
 def decide(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
     form = DecisionForm(request.POST)
 
@@ -48,7 +50,7 @@ def decide(request: HttpRequest, conversation_id: UUID, message_id: int) -> Http
 
 
 @for_reviewers
-@require_POST
+@by_post
 def answer(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
     """Confirm or decline what another reviewer proposed."""
     form = AnswerForm(request.POST)
@@ -65,7 +67,7 @@ def answer(request: HttpRequest, conversation_id: UUID, message_id: int) -> Http
 
 
 @for_reviewers
-@require_POST
+@by_post
 def assign(request: HttpRequest, conversation_id: UUID, message_id: int) -> HttpResponse:
     """``to`` is "me", "nobody" or a reviewer's id."""
     conversation = conversation_to_review(conversation_id)
@@ -114,7 +116,7 @@ def _back(request: HttpRequest, conversation: Conversation, message_id: int) -> 
     url = request.POST.get("next", "")
     if url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure()):
         return redirect(url)
-    return to_message(conversation, message_id)
+    return to_message(conversation.pk, message_id)
 
 
 def _decided(
@@ -127,7 +129,7 @@ def _decided(
     conversation = conversation_to_review(conversation_id)
     message_to_review(conversation, message_id)
     if not opening.purpose_of(request.session, conversation.pk):
-        return to_message(conversation, message_id)
+        return to_message(conversation.pk, message_id)
     try:
         decision = act()
     except Refused as refused:
@@ -141,7 +143,20 @@ def _decided(
             typed=request.POST.get("note", ""),
             typed_passages=request.POST.get("passages", ""),
             typed_words=request.POST.get("words", ""),
+            typed_redaction=request.POST.get("kind") == DecisionKind.REDACT,
         )
     text = _("Message #%(id)s: %(what)s.") % {"id": message_id, "what": in_words(decision)}
     messages.success(request, text)
-    return to_message(conversation, message_id)
+    if decision.kind == DecisionKind.REDACT and decision.took_effect:
+        _redacted(request, decision)
+    return to_message(conversation.pk, message_id)
+
+
+def _redacted(request: HttpRequest, decision: ReviewDecision) -> None:
+    generation = getattr(decision.item.message, "generation", None)
+    if generation is not None:
+        services.erase_log(generation.pk)
+    if decision.repeated_in:
+        others = ", ".join(f"#{pk}" for pk in decision.repeated_in)
+        words = _("The same stands in %(others)s, which wait for decisions of their own.")
+        messages.warning(request, words % {"others": others})

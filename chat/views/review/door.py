@@ -7,8 +7,9 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponseBase
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from chat.models import Conversation, Message
@@ -30,6 +31,28 @@ def for_reviewers(view: View) -> View:
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def by_post(view: View) -> View:
+    """A command on a conversation. Its address is shown when it was refused, and after a sign-in:
+    who asks for it again is led to the transcript.
+    """
+
+    @wraps(view)
+    def guarded(
+        request: HttpRequest, conversation_id: UUID, message_id: int | None = None
+    ) -> HttpResponseBase:
+        if request.method != "POST":
+            return to_message(conversation_id, message_id)
+        given = (conversation_id,) if message_id is None else (conversation_id, message_id)
+        return view(request, *given)
+
+    return guarded
+
+
+def to_message(conversation_id: UUID, message_id: int | None) -> HttpResponse:
+    url = reverse("review_transcript", args=[conversation_id])
+    return redirect(f"{url}?at={message_id}#message-{message_id}" if message_id else url)
 
 
 def conversation_to_review(conversation_id: UUID) -> Conversation:

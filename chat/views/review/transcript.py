@@ -8,20 +8,23 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from chat.forms_review import PurposeForm
-from chat.models import Conversation, ReviewItem, ReviewState, Timeline, User
+from chat.models import Conversation, Timeline
 from chat.record.holds import is_held
 from chat.review import opening, who
+from chat.review.listing import next_to_decide
 from chat.review.pseudonyms import name_of
 from chat.review.transcript import transcript as transcript_of
 from chat.views.people import signed_in
 from chat.views.review.door import (
+    by_post,
     conversation_to_review,
     for_reviewers,
     is_hidden,
     message_to_review,
+    to_message,
 )
 
 
@@ -31,14 +34,13 @@ def transcript(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     """The transcript; or, first, the question what for."""
     conversation = conversation_to_review(conversation_id)
     if not opening.purpose_of(request.session, conversation.pk):
-        at = request.GET.get("at", "")
-        form = PurposeForm(initial={"at": at if at.isdecimal() else None}, label_suffix="")
+        form = PurposeForm(initial={"at": _at(request.GET.dict())}, label_suffix="")
         return _ask(request, conversation, form)
     return shown(request, conversation, request.GET.dict())
 
 
 @for_reviewers
-@require_POST
+@by_post
 def purpose(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     conversation = conversation_to_review(conversation_id)
     form = PurposeForm(request.POST, label_suffix="")
@@ -46,7 +48,7 @@ def purpose(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
         return _ask(request, conversation, form, HTTPStatus.UNPROCESSABLE_ENTITY)
     opening.look(signed_in(request), conversation, form.purpose, at=form.cleaned_data["at"])
     opening.remember_purpose(request.session, conversation.pk, form.purpose)
-    return to_message(conversation, form.cleaned_data["at"])
+    return to_message(conversation.pk, form.cleaned_data["at"])
 
 
 @for_reviewers
@@ -58,7 +60,7 @@ def news(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
 
 
 @for_reviewers
-@require_POST
+@by_post
 def identity(request: HttpRequest, conversation_id: UUID) -> HttpResponse:
     """Show who wrote this conversation, to who may know."""
     conversation = conversation_to_review(conversation_id)
@@ -77,7 +79,7 @@ def timeline(request: HttpRequest, conversation_id: UUID, message_id: int) -> Ht
     message = message_to_review(conversation, message_id)
     given = opening.purpose_of(request.session, conversation.pk)
     if not given:
-        return to_message(conversation, message.pk)
+        return to_message(conversation.pk, message.pk)
     found = get_object_or_404(Timeline, generation__message=message)
     opening.look(signed_in(request), conversation, given, replay=message.pk)
     return JsonResponse(
@@ -98,10 +100,13 @@ def shown(
     opening.look(reviewer, conversation, given, page=wanted.get("page", "1"), at=wanted.get("at"))
     hidden = is_hidden(request, conversation)
     name = name_of(conversation.owner, hidden=hidden)
+    found = transcript_of(conversation, wanted, owner_name=name)
+    at = next((e.message for e in found.entries if e.message.pk == _at(wanted)), None)
     context = {
         "conversation": conversation,
-        "transcript": transcript_of(conversation, wanted, owner_name=name),
-        "at": wanted.get("at", ""),
+        "transcript": found,
+        "here": reverse("review_transcript", args=[conversation.pk]),
+        "at": at,
         "name": name,
         "hidden": hidden,
         "may_reveal": hidden and who.may_see_identities(reviewer),
@@ -109,16 +114,16 @@ def shown(
         "reviewers": list(who.reviewers()),
         "own": conversation.owner_id == reviewer.pk,
         "held": is_held(conversation),
-        "next": _next(conversation, reviewer),
+        "waits": next_to_decide(reviewer, "open", {}, at, hidden=hidden) is not None,
         "two_person": settings.REVIEW_TWO_PERSON,
         **more,
     }
     return render(request, "review/transcript.html", context, status=status)
 
 
-def to_message(conversation: Conversation, message_id: int | None) -> HttpResponse:
-    url = reverse("review_transcript", args=[conversation.pk])
-    return redirect(f"{url}?at={message_id}#message-{message_id}" if message_id else url)
+def _at(wanted: dict[str, str]) -> int | None:
+    given = wanted.get("at", "")
+    return int(given) if opening.NUMBER.fullmatch(given) else None
 
 
 def _ask(
@@ -135,11 +140,3 @@ def _ask(
         "messages_count": conversation.messages.count(),
     }
     return render(request, "review/purpose.html", context, status=status)
-
-
-def _next(conversation: Conversation, reviewer: User) -> ReviewItem | None:
-    """Another conversation's item that waits for this reviewer, or for any, the newest."""
-    waiting = ReviewItem.objects.filter(state=ReviewState.OPEN).select_related("message")
-    others = waiting.exclude(message__conversation=conversation)
-    others = others.exclude(message__conversation__owner=reviewer)
-    return others.defer("message__text", "message__reasoning").order_by("-opened_at").first()
