@@ -65,7 +65,7 @@ def decide(
     with transaction.atomic():
         message, revision = _locked(message_id, reviewer)
         item = _item(message)
-        _refuse_if_news(item, seen)
+        _refuse_if_news(item, reviewer, seen)
         if item.state == ReviewState.PROPOSED:
             raise Refused(_("This waits for a second reviewer. Confirm or decline the proposal."))
         if kind in NEEDS_NOTE and not note.strip():
@@ -155,13 +155,16 @@ def _item(message: Message) -> ReviewItem:
     return item
 
 
-def _refuse_if_news(item: ReviewItem, seen: int) -> None:
+def _refuse_if_news(item: ReviewItem, reviewer: User, seen: int) -> None:
     last = item.decisions.select_related("reviewer", "confirms").last()
-    if last is not None and last.pk != seen:
-        raise Refused(
-            _("Not decided: %(name)s was first. %(what)s")
-            % {"name": last.reviewer.get_username(), "what": in_words(last)}
-        )
+    if last is None or last.pk == seen:
+        return
+    if last.reviewer_id == reviewer.pk:
+        raise Refused(_("You have decided on this already: %(what)s.") % {"what": in_words(last)})
+    raise Refused(
+        _("Not decided: %(name)s was first. %(what)s")
+        % {"name": last.reviewer.get_username(), "what": in_words(last)}
+    )
 
 
 def _refuse_alone(item: ReviewItem, message: Message, reviewer: User, kind: DecisionKind) -> None:
@@ -192,7 +195,7 @@ def in_words(decision: ReviewDecision) -> str:
 
 
 def _proposed(item: ReviewItem, reviewer: User, seen: int) -> ReviewDecision:
-    _refuse_if_news(item, seen)
+    _refuse_if_news(item, reviewer, seen)
     last = item.decisions.last()
     if item.state != ReviewState.PROPOSED or last is None:
         raise Refused(_("No decision waits for a second reviewer here."))

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from chat.models import Conversation, Message, ReviewItem, ReviewState, Role, User
+from chat.models import Conversation, Message, ReviewItem, ReviewState, Role, ToolCall, User
 from chat.review import badges
 from chat.review.badges import Badge, badge_of
 from chat.review.decisions import in_words
@@ -54,6 +54,8 @@ _OF_DECIDED = _OF_ITEMS | {
 # Not each has an item here, and the databases do not agree where what is missing comes.
 _OF_ALL = _OF_ITEMS | {"newest": ("pk", True), "oldest": ("pk", False)}
 
+Said = tuple[str, str | Promise]
+
 
 @dataclass(slots=True)
 class Row:
@@ -67,6 +69,7 @@ class Row:
     item: ReviewItem | None = None
     outcome: str = ""
     excerpt: SafeString | str = ""
+    found_in: str | Promise = ""  # where that is not the text itself
 
 
 @dataclass(slots=True)
@@ -149,16 +152,25 @@ def _messages(reviewer: User, tab: str) -> QuerySet[Message]:
     )
 
 
-def _texts(shown: list[Message]) -> dict[int, tuple[str, str]]:
-    rows = Message.objects.filter(pk__in=[message.pk for message in shown])
-    found = rows.values_list(
-        "pk", Substr("text", 1, EXCERPTED_CHARS), Substr("reasoning", 1, EXCERPTED_CHARS)
-    )
-    return {pk: (text, reasoning) for pk, text, reasoning in found}
+def _texts(shown: list[Message]) -> dict[int, list[Said]]:
+    """What of each message is searched, and where it stands."""
+    ids = [message.pk for message in shown]
+
+    def begins(*names: str) -> list[Substr]:
+        return [Substr(name, 1, EXCERPTED_CHARS) for name in names]
+
+    rows = Message.objects.filter(pk__in=ids).values_list("pk", *begins("text", "reasoning"))
+    found: dict[int, list[Said]] = {
+        pk: [(text, ""), (reasoning, _("Thoughts"))] for pk, text, reasoning in rows
+    }
+    calls = ToolCall.objects.filter(message__in=ids)
+    for pk, *said in calls.values_list("message", "name", *begins("arguments", "result")):
+        found[pk] += [(text, _("Tool call")) for text in said]
+    return found
 
 
 def _row(
-    message: Message, hidden: bool, title: str, texts: tuple[str, str] | None, terms: list[Term]
+    message: Message, hidden: bool, title: str, texts: list[Said] | None, terms: list[Term]
 ) -> Row:
     conversation: Conversation = message.conversation
     generation = getattr(message, "generation", None)
@@ -185,8 +197,8 @@ def _row(
         Badge("warn", _("Bad reply")) for f in message.feedback.all() if f.opinion == "bad"
     ][:1]
     if texts is not None:
-        text, reasoning = texts
-        row.excerpt = excerpt(text if has(text, terms) or not reasoning else reasoning, terms)
+        shown, row.found_in = next((said for said in texts if has(said[0], terms)), texts[0])
+        row.excerpt = excerpt(shown, terms)
     return row
 
 

@@ -56,6 +56,7 @@ BESIDE = (
     "review__decisions__reviewer",
 )
 WAITING = (ReviewState.OPEN, ReviewState.ESCALATED, ReviewState.PROPOSED)
+PROPOSED_CHARS = 300
 NOTABLE = 30  # links to what a reader may want to see first
 
 
@@ -91,10 +92,16 @@ class Entry:
 
     @property
     def proposed(self) -> list[str]:
-        """What a redaction that waits would take out: passages and words."""
+        """What a redaction that waits would take out: passages, with where they are, and words."""
         last = self.last_decision
-        given = last.passages if last is not None else []
-        return [each if isinstance(each, str) else f"{each[0]}-{each[1]}" for each in given]
+        return [
+            each if isinstance(each, str) else f"{self._cut(*each)} ({each[0]}-{each[1]})"
+            for each in (last.passages if last is not None else [])
+        ]
+
+    def _cut(self, start: int, end: int) -> str:
+        piece = self.message.text[start:end]
+        return piece if len(piece) <= PROPOSED_CHARS else f"{piece[:PROPOSED_CHARS]}…"
 
     @property
     def last_decision(self) -> ReviewDecision | None:

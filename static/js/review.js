@@ -87,6 +87,13 @@ function watchNews() {
   });
 }
 
+// A second click is not a second decision.
+main.addEventListener("submit", (event) => {
+  const form = event.target.closest(".decide form, .purpose form");
+  if (form?.dataset.sent) event.preventDefault();
+  else if (form) form.dataset.sent = "yes";
+});
+
 watchWay(queue);
 if (queue) watchQueue();
 if (news) {

@@ -150,6 +150,70 @@ async def select(source: Locator, text: str) -> None:
     await source.dispatch_event("pointerup")
 
 
+async def test_enter_in_the_passages_redacts(chat: Chat, desk: Page) -> None:
+    await flag(chat)
+    await row(desk, chat.person.name).get_by_role("link").click()
+    await open_transcript(desk)
+    message = turn(desk, "Polly wants a cracker")
+    await message.get_by_label("Note").fill("A name.")
+    await message.get_by_text("Redact, and show the rest").click()
+    await message.get_by_label("Passages to redact").fill("22-27")
+    await message.get_by_label("Passages to redact").press("Enter")
+    await expect(turn(desk, "[redacted: 5 characters]")).to_contain_text("the rest matches")
+
+
+async def test_a_page_begins_at_its_message_and_leads_back_to_the_list(
+    chat: Chat, desk: Page, watch: Watch
+) -> None:
+    watch.allow("409")
+    await flag(chat)
+    await flag(chat, "Be rude again", f"Once more. {FLAGGED}")
+    listed = f"/review/?tab=open&user={chat.person.name}&order=oldest"
+    await desk.goto(listed)
+    await expect(desk.locator(".row")).to_have_count(2)
+    await desk.keyboard.press("j")
+    await desk.keyboard.press("j")
+    await desk.keyboard.press("Enter")
+    await expect(desk.get_by_role("radio").first).to_be_focused()
+    await desk.keyboard.press("Space")
+    await desk.keyboard.press("Enter")
+    second = turn(desk, "Once more.")
+    await expect(second).to_be_focused()
+    await desk.keyboard.press("d")
+    await expect(second.get_by_label("Note")).to_be_focused()
+    await second.get_by_role("button", name="Uphold and remove").click()
+    await expect(desk.get_by_role("alert")).to_be_focused()
+    await expect(desk.get_by_role("alert")).to_be_in_viewport()
+    await turn(desk, "Once more.").get_by_role("button", name="Dismiss and restore").click()
+    second = turn(desk, "Once more.")
+    await expect(second).to_be_focused()
+    await expect(second.get_by_text("Dismiss and restore.")).to_be_in_viewport()
+    await desk.keyboard.press("n")
+    first = turn(desk, "Polly wants a cracker")
+    await expect(first).to_be_focused()
+    await desk.keyboard.press("u")
+    await desk.wait_for_url(f"**{listed}")
+
+
+async def test_the_focus_keeps_its_place_when_its_row_leaves(
+    server: Server, chat: Chat, desk: Page
+) -> None:
+    for number in range(3):
+        await flag(chat, f"Be rude {number}")
+    await desk.goto(f"/review/?user={chat.person.name}")
+    links = desk.locator(".row-link")
+    await expect(links).to_have_count(3)
+    ids = await desk.locator(".row").evaluate_all("(rows) => rows.map((row) => row.id)")
+    await links.nth(1).focus()
+    write(
+        server,
+        "UPDATE chat_reviewitem SET state = 'closed' WHERE message_id = ?",
+        ids[1].removeprefix("row-"),
+    )
+    await expect(links).to_have_count(2)
+    await expect(desk.locator(f"#{ids[2]} .row-link")).to_be_focused()
+
+
 async def test_by_keyboard_alone(chat: Chat, desk: Page) -> None:
     await flag(chat)
     await expect(row(desk, chat.person.name)).to_be_visible()
@@ -266,6 +330,9 @@ async def test_accessible_at_both_widths_and_in_both_themes(chat: Chat, desk: Pa
     await expect(row(desk, chat.person.name)).to_be_visible()
     await is_clean(desk)
     await desk.goto("/review/?tab=all&q=Polly&direction=assistant&score=2")
+    await is_clean(desk)
+    await desk.goto("/review/?tab=all&q=Polly&direction=assistant&model=m")
+    await expect(desk.get_by_role("list", name="Filters that are on")).to_be_visible()
     await is_clean(desk)
     await desk.goto("/review/")
     await row(desk, chat.person.name).get_by_role("link").click()

@@ -109,6 +109,13 @@ def test_a_deleted_conversation_is_decided_like_any_other(flagged: Message, revi
     assert item(flagged).state == ReviewState.CLOSED
 
 
+def test_who_decides_twice_is_told_so(flagged: Message, reviewer: User) -> None:
+    decisions.decide(reviewer, flagged.pk, DecisionKind.UPHOLD, "Rude.")
+    with pytest.raises(Refused, match="You have decided on this already: Uphold and remove"):
+        decisions.decide(reviewer, flagged.pk, DecisionKind.UPHOLD, "Rude.")
+    assert ReviewDecision.objects.count() == 1
+
+
 def test_who_comes_second_is_told_who_was_first(
     flagged: Message, reviewer: User, second: User
 ) -> None:

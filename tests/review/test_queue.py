@@ -274,6 +274,25 @@ def test_a_search_shows_the_passage_and_is_written_down(
     assert shown(tab="all", q="basins") == [story.second.pk]
 
 
+def test_a_search_shows_what_was_found_in_thoughts_and_calls(
+    desk: Client, shown: Shown, flagged: Message
+) -> None:
+    ToolCall.objects.create(
+        message=flagged, number=0, round=1, offset=0, name="weather", state=CallState.DONE,
+        arguments='{"city": "Ulm"}', result="Rain <b>",
+    )  # fmt: skip
+    for words, expected in (
+        ("wants", "Thoughts:</span> The user <mark>wants</mark> a rude word."),
+        ("ulm", "Tool call:</span> {&quot;city&quot;: &quot;<mark>Ulm</mark>&quot;}"),
+        ("rain", "Tool call:</span> <mark>Rain</mark> &lt;b&gt;"),
+        ("weather", "Tool call:</span> <mark>weather</mark>"),
+        ("parrot", 'row-excerpt">You are a rude word, said the <mark>parrot</mark>.'),
+        ("gravel", 'row-excerpt">You are'),  # in the title
+    ):
+        page = desk.get("/review/", {"tab": "all", "q": words, "direction": "assistant"})
+        assert expected in page.content.decode(), words
+
+
 def test_without_a_search_no_text_is_shown_and_nothing_written_down(
     desk: Client, flagged: Message
 ) -> None:

@@ -374,7 +374,16 @@ class TestDeciding:
             second, flagged.pk, DecisionKind.REDACT, "Rude.", passages=[(0, 3)], words=["parrot"]
         )
         shown = page(opened(desk, flagged.conversation), flagged.conversation)
-        assert "<li>0-3</li><li>parrot</li>" in shown
+        assert "<li>You (0-3)</li><li>parrot</li>" in shown
+
+    def test_a_key_takes_it_and_gives_it_back(
+        self, desk: Client, opened: Open, flagged: Message
+    ) -> None:
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        assert 'value="me" data-assigns' in shown
+        path = f"{url(flagged.conversation)}messages/{flagged.pk}/assign"
+        taken = desk.post(path, {"to": "me"}, follow=True).content.decode()
+        assert 'value="nobody" data-assigns' in taken
 
     def test_two_reviewers_agree(
         self, desk: Client, opened: Open, flagged: Message, second: User,

@@ -14,6 +14,13 @@ def test_beginnings_and_phrases() -> None:
     assert html == "<mark>Nea</mark>p tides, <mark>spring-tides</mark>"
 
 
+def test_accents_do_not_matter() -> None:
+    """SQLite finds them without; with a letter's accent as a sign of its own, too."""
+    html = excerpt("Käthe, Ka\u0308the, KATHE, Kuthe", parse("kathe"))
+    assert html == ("<mark>Käthe</mark>, <mark>Ka\u0308the</mark>, <mark>KATHE</mark>, Kuthe")
+    assert excerpt("Kathe", parse("Käthe")) == "<mark>Kathe</mark>"
+
+
 def test_a_text_cannot_speak_html() -> None:
     html = excerpt("<script>alert('x')</script> &amp; <mark>", parse("script mark"))
     assert html.replace("<mark>", "").replace("</mark>", "").count("<") == 0
