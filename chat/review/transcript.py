@@ -32,6 +32,7 @@ from chat.models import (
     VerdictState,
 )
 from chat.models.conversation import WITH
+from chat.passed_on import by_message, request_of
 from chat.review import badges
 from chat.review.badges import Badge, badge_of
 from chat.review.facts import (
@@ -80,6 +81,7 @@ class Entry:
     alarming: bool = False
     source: SafeString | str = ""  # the text with marked passages and tombstones
     passages: list[Mark] = field(default_factory=list)
+    beside: str = ""  # what a program told the model with it: it was judged, too
     item: ReviewItem | None = None
     reasons: list[Badge] = field(default_factory=list)
     decisions: list[ReviewDecision] = field(default_factory=list)
@@ -143,7 +145,11 @@ def transcript(
         .exclude(points=[])
         .values_list("generation__message", flat=True)
     )
+    # Only what came through the API has a request that says more.
+    request = request_of(conversation.pk) if conversation.api_key_id else None
+    beside = by_message(request, rows) if request else {}
     for entry in entries:
+        entry.beside = "\n".join(filter(str.strip, beside.get(entry.message.pk, ())))
         entry.has_timeline = entry.message.pk in replayed
         cut = entry.place.parent
         if cut and entry.message.role == rows[cut]["role"] == Role.ASSISTANT:

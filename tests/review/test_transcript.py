@@ -200,6 +200,25 @@ class TestWhatIsShown:
         assert "It is kept for review." in shown
         assert "came through the API" in shown
 
+    def test_what_a_program_sent_beside_the_text(
+        self, desk: Client, opened: Open, flagged: Message, ada: User, admin: User,
+        sign_in: Callable[[User], Client],
+    ) -> None:  # fmt: skip
+        """It was judged like the text, so who decides has to see it."""
+        key = ApiKey.objects.create(owner=ada, shown="parley-abc", sha256="0" * 64)
+        Conversation.objects.update(api_key=key)
+        picture = {"type": "image_url", "image_url": {"url": "https://example.org/<b>.png"}}
+        said = {"role": "user", "name": "rude-name", "content": [picture]}
+        flagged.generation.request = {"messages": [said], "user": "a-rude-user"}
+        flagged.generation.save(update_fields=["request"])
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        begins, ends = shown.index('<article class="turn turn-user'), shown.index("</article>")
+        for text in ("rude-name", "https://example.org/&lt;b&gt;.png", "a-rude-user"):
+            assert text in shown[begins:ends], text
+        assert shown.count("not part of the text, and judged with it") == 1
+        record = sign_in(admin).get(f"/admin/chat/conversation/{flagged.conversation_id}/change/")
+        assert "rude-name" in record.content.decode()
+
     def test_earlier_verdicts(self, desk: Client, opened: Open, flagged: Message) -> None:
         Verdict.objects.update(history=[{"state": "passed", "policy": "61c0", "version": "v-old"}])
         shown = page(opened(desk, flagged.conversation), flagged.conversation)
