@@ -1,6 +1,6 @@
 /* Single keys: only outside of fields, and only while they are wanted (WCAG 2.1.4). */
 const KEPT_AS = "parley.review.keys";
-const FIELDS = "input, textarea, select, [contenteditable]";
+const FIELDS = 'input:not([type="radio"], [type="checkbox"]), textarea, select, [contenteditable]';
 
 /** The next or previous of these elements, seen from where the focus is. */
 function step(selector, by) {
@@ -9,7 +9,7 @@ function step(selector, by) {
   const at = all.findIndex((element) => element === focused || element.contains(focused));
   const holder = focused?.closest(".row, .turn");
   const here = at >= 0 ? at : all.findIndex((element) => holder?.contains(element));
-  const target = all[here < 0 ? (by > 0 ? 0 : -1) : here + by];
+  const target = here < 0 ? all.at(by > 0 ? 0 : -1) : all[here + by];
   target?.focus();
   target?.scrollIntoView({ block: target.matches(".turn") ? "start" : "nearest" });
 }
@@ -46,7 +46,11 @@ export function watchKeys(dialog, opener) {
   opener.addEventListener("click", show);
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || dialog.open || !box.checked) return;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches(FIELDS)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches(FIELDS)) {
+      if (event.key === "Escape") event.target.closest(".turn")?.focus();
+      return;
+    }
     const arrow = document.getElementById("rows") && { ArrowDown: "j", ArrowUp: "k" }[event.key];
     const act = event.key === "?" ? show : KEYS[arrow || event.key];
     if (!act) return;
