@@ -103,7 +103,8 @@ class ReviewDecision(models.Model):
 class Redaction(models.Model):
     """A passage that was taken out of a message: where, and the hash of the text that is left.
 
-    Of what stood there only its length and its hash are kept.
+    Of what stood there only its length and its hash are kept. The text is left when all passages of
+    the same decision are gone: it is the same for all of them.
     """
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="redactions")

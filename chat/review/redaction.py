@@ -81,21 +81,32 @@ def redact(
     secrets = sorted({*passed, *words}, key=len, reverse=True)
     copies = [_pattern(secret) for secret in secrets if len(secret.strip()) >= COPY_MIN_CHARS]
     again = [found.span() for pattern in copies for found in pattern.finditer(text)]
-    for start, end in merged([*given, *again], len(text)):
-        after = message.text[:start] + BLOCK * (end - start) + message.text[end:]
-        Redaction.objects.create(
+    gone = merged([*given, *again], len(text))
+    message.text = _blanked(text, gone)
+    left = sha256(message.text)
+    Redaction.objects.bulk_create(
+        Redaction(
             message=message,
             decision=decision,
             start=start,
             characters=end - start,
             sha256=sha256(text[start:end]),
-            sha256_after=sha256(after),
+            sha256_after=left,
         )
-        message.text = after
+        for start, end in gone
+    )
     message.reasoning = blank(message.reasoning, copies)
     message.save(update_fields=["text", "reasoning"])
     _beside(message, copies)
     _untitle(message.conversation, copies, secrets)
+
+
+def _blanked(text: str, passages: Iterable[Passage]) -> str:
+    pieces, at = [], 0
+    for start, end in passages:
+        pieces += [text[at:start], BLOCK * (end - start)]
+        at = end
+    return "".join([*pieces, text[at:]])
 
 
 def blank(text: str, copies: Iterable[re.Pattern[str]]) -> str:

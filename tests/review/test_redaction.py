@@ -121,7 +121,8 @@ def test_the_receipt_proves_the_rest(leak: Message, reviewer: User) -> None:
     before = receipt.sha256
     receipt.refresh_from_db()
     assert receipt.sha256 == before
-    assert rows[-1].sha256_after == redaction.sha256(now.text)
+    # Not of each step on the way: a word may stand in a long text ten thousand times.
+    assert {row.sha256_after for row in rows} == {redaction.sha256(now.text)}
     assert proof(receipt, now) == badges.REDACTED
     assert verify().findings == []
     Message.objects.filter(pk=leak.pk).update(text=now.text + "!")
