@@ -114,7 +114,8 @@ def _person(given: str) -> User:
 
 def _back(request: HttpRequest, conversation: Conversation, message_id: int) -> HttpResponse:
     url = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure()):
+    is_ours = url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure())
+    if is_ours and url.startswith("/"):  # else redirect() takes it for the name of a page
         return redirect(url)
     return to_message(conversation.pk, message_id)
 
