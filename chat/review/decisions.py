@@ -162,7 +162,7 @@ def _refuse_if_news(item: ReviewItem, reviewer: User, seen: int) -> None:
     if last.reviewer_id == reviewer.pk:
         raise Refused(_("You have decided on this already: %(what)s.") % {"what": in_words(last)})
     raise Refused(
-        _("Not decided: %(name)s was first. %(what)s")
+        _("Not decided: %(name)s was first. %(what)s.")
         % {"name": last.reviewer.get_username(), "what": in_words(last)}
     )
 
