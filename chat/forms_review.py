@@ -46,6 +46,15 @@ class Said(models.TextChoices):
     REPORTED = "reported", _("Reported")
 
 
+class Reason(models.TextChoices):
+    """Why a message came into the queue."""
+
+    FLAGGED = "flagged", _("Flagged")
+    REPORTED = "reported", _("Reported")
+    UNCLEAR = "unclear", _("No verdict")
+    SAMPLED = "sampled", _("Sample")
+
+
 class ErrorKind(models.TextChoices):
     """As in ``chat.engine.errors``."""
 
@@ -92,9 +101,10 @@ class FilterForm(forms.Form):
     )
     order = forms.ChoiceField(label=_("Order"), required=False, choices=Order.choices)
     direction = _choice(_("Direction"), Direction.choices)
+    reason = _choice(_("Reason"), Reason.choices)
     state = _choice(_("Reply"), State.choices)
     verdict = _choice(_("Verdict"), VerdictState.choices)
-    category = _text(_("Category"))
+    category = _text(_("Category"), widget=forms.TextInput(attrs={"list": "categories"}))
     score = forms.FloatField(
         label=_("Score, at least"),
         required=False,

@@ -15,6 +15,7 @@ from chat.search.index import matching
 from chat.search.terms import parse
 
 NUMBER = re.compile(r"\s*[+-]?[\d_]+\s*")
+LATELY, CATEGORIES_MAX = 2_000, 50  # verdicts that are asked, categories that are offered
 CATEGORY_SCORE = 0.5  # from which on a category counts, where no score is asked for
 
 
@@ -33,6 +34,12 @@ def condition(wanted: dict[str, Any], *, hidden: bool) -> Q:
     if "user" in wanted:
         found &= _user(wanted["user"], hidden=hidden)
     return found
+
+
+def categories() -> list[str]:
+    """Of which backends have objected lately: to be offered, for they have to be spelled right."""
+    rows = Verdict.objects.order_by("-pk").values_list("hits", flat=True)
+    return sorted({str(name) for hits in rows[:LATELY] for name in hits})[:CATEGORIES_MAX]
 
 
 def _category(category: str, score: float | None) -> Q:
@@ -85,6 +92,7 @@ PLAIN = {
 }
 MADE: dict[str, Callable[[Any], Q]] = {
     "q": lambda typed: matching(parse(typed)),
+    "reason": lambda name: Q(**{f"review__is_{name}": True}),
     "verdict": lambda state: Q(Exists(Verdict.objects.filter(message=OuterRef("pk"), state=state))),
     "group": _group,
     "tool": _tool,

@@ -185,6 +185,13 @@ def test_each_filter_that_is_on_can_be_taken_away(desk: Client, flagged: Message
     assert "Take away Score" not in page  # which was not understood
 
 
+def test_categories_are_offered(desk: Client, flagged: Message) -> None:
+    flagged.verdicts.update(hits=["hate/<b>", "harassment"])
+    page = desk.get("/review/").content.decode()
+    offered = re.findall(r'<option value="([^"]*)"></option>', page)
+    assert offered == ["harassment", "hate/&lt;b&gt;"]
+
+
 def test_a_category_of_other_letters_is_found(flagged: Message, shown: Shown) -> None:
     flagged.verdicts.update(hits=["Kränkung"], categories={})
     assert shown(category="Kränkung") == [flagged.pk]
@@ -223,7 +230,7 @@ def test_every_filter_finds_it_and_nothing_else(labelled: Message, shown: Shown)
         "direction": "assistant", "state": "interrupted", "verdict": "flagged",
         "category": "self-harm", "score": "0.6", "user": "bob", "group": group,
         "assistant": assistant, "model": "special", "tool": "calc", "error": "timed_out",
-        "feedback": "bad", "schema": "invalid", "since": day, "until": day,
+        "feedback": "bad", "schema": "invalid", "since": day, "until": day, "reason": "reported",
     }  # fmt: skip
     assert set(filters) == set(FilterForm().fields) - {"q", "order"}
     asked = labelled.parent_id
@@ -231,7 +238,17 @@ def test_every_filter_finds_it_and_nothing_else(labelled: Message, shown: Shown)
         found = shown(tab="all", **{name: value})
         assert labelled.pk in found, name
         assert len(found) < Message.objects.count() or name == "since", name
-        if name in {"state", "score", "model", "tool", "error", "feedback", "schema", "until"}:
+        if name in {
+            "state",
+            "reason",
+            "score",
+            "model",
+            "tool",
+            "error",
+            "feedback",
+            "schema",
+            "until",
+        }:
             assert found == [labelled.pk], name
         if name in {"user", "group", "assistant"}:
             assert found == [labelled.pk, asked], name
@@ -239,6 +256,8 @@ def test_every_filter_finds_it_and_nothing_else(labelled: Message, shown: Shown)
     assert shown(tab="all", error="any", feedback="reported") == [labelled.pk]
     assert labelled.pk not in shown(tab="all", category="self-harm", score="0.7")
     assert labelled.pk not in shown(tab="all", score="0.7")
+    assert shown(reason="flagged") == [labelled.pk]
+    assert shown(reason="sampled") == shown(reason="unclear") == []
     assert shown(tab="all", since=(timezone.now() + timedelta(days=1)).date().isoformat()) == []
 
 
@@ -392,7 +411,7 @@ def test_the_number_of_queries_does_not_grow(desk: Client, ada: User, reviewer: 
     fill(ada, 20)
     ReviewItem.objects.update(assignee=reviewer)
     assert [queries(path) for path in paths] == few
-    assert max(few) <= 14
+    assert max(few) <= 15
 
 
 def test_pages(shown: Shown, ada: User, desk: Client) -> None:

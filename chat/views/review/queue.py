@@ -12,6 +12,7 @@ from chat.forms_review import FilterForm
 from chat.models import AccessKind, Message
 from chat.record import access_log
 from chat.review import opening, who
+from chat.review.filters import categories
 from chat.review.listing import TABS, counts, listing, next_to_decide
 from chat.views.answers import by_htmx
 from chat.views.people import signed_in
@@ -43,8 +44,9 @@ def queue(request: HttpRequest) -> HttpResponse:
         "may_export": who.granted(reviewer, who.EXPORT),
         "may_hold": who.granted(reviewer, who.HOLD),
     }
-    template = "review/_queue.html" if by_htmx(request) else "review/queue.html"
-    return render(request, template, context)
+    if by_htmx(request):
+        return render(request, "review/_queue.html", context)
+    return render(request, "review/queue.html", {**context, "categories": categories()})
 
 
 @for_reviewers
