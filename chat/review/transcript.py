@@ -42,7 +42,7 @@ from chat.review.facts import (
     proof,
     receipt_facts,
 )
-from chat.review.passages import Mark, marks, source
+from chat.review.passages import MARKS_MAX, Mark, marks, source
 from chat.review.scores import scores
 from chat.review.tree import Place, places
 from chat.review.units import moment
@@ -91,6 +91,10 @@ class Entry:
     def is_settled(self) -> bool:
         """Has it ended, so that it can be decided on?"""
         return self.generation is None or bool(self.generation.reconciled_at)
+
+    @property
+    def has_more_marks(self) -> bool:
+        return len(self.passages) >= MARKS_MAX
 
     @property
     def proposed(self) -> list[str]:

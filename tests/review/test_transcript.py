@@ -182,6 +182,19 @@ class TestWhatIsShown:
         assert 'You are a <mark title="harassment">rude word</mark>, said' in shown
         assert "1 marked passage" in shown
 
+    def test_it_says_when_not_all_is_marked(
+        self, desk: Client, opened: Open, flagged: Message
+    ) -> None:
+        opened(desk, flagged.conversation)
+        words = "No more than these are marked"
+        assert words not in page(desk, flagged.conversation)
+        Message.objects.filter(pk=flagged.pk).update(text="rude " * 200)
+        spans = [[at, at + 1, "harassment"] for at in range(600)]
+        flagged.verdicts.update(spans=spans)
+        shown = page(desk, flagged.conversation)
+        assert words in shown
+        assert shown.count("<mark") == 500
+
     def test_redactions_leave_a_tombstone(
         self, desk: Client, opened: Open, flagged: Message, reviewer: User
     ) -> None:
