@@ -5,6 +5,7 @@ import { watchSelections } from "./review_selection.js";
 import { Place, watchWay } from "./review_way.js";
 
 const REFRESH_EVERY_MS = 4000;
+const AGAIN_AFTER_MS = 3000;
 
 const main = document.getElementById("main");
 const queue = document.getElementById("queue");
@@ -87,11 +88,13 @@ function watchNews() {
   });
 }
 
-// A second click is not a second decision.
+// A second click is not a second decision; one that was broken off can be made again.
 main.addEventListener("submit", (event) => {
   const form = event.target.closest(".decide form, .purpose form");
-  if (form?.dataset.sent) event.preventDefault();
-  else if (form) form.dataset.sent = "yes";
+  if (!form) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, AGAIN_AFTER_MS);
 });
 
 watchWay(queue);

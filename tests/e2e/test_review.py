@@ -96,6 +96,23 @@ async def test_a_flagged_reply_comes_live_and_is_restored_on_the_open_page(
     await expect(chat.reply).to_contain_text("Restored after review.")
 
 
+async def test_a_second_click_is_no_second_decision(chat: Chat, desk: Page) -> None:
+    await flag(chat)
+    await row(desk, chat.person.name).get_by_role("link").click()
+    await open_transcript(desk)
+    held_back = (
+        await turn(desk, "Polly")
+        .locator("form.form-stack")
+        .evaluate(
+            """(form) => [1, 2].map(() => {
+          const event = new SubmitEvent("submit", { bubbles: true, cancelable: true });
+          return !form.dispatchEvent(event);
+        })"""
+        )
+    )
+    assert held_back == [False, True]
+
+
 async def test_an_upheld_reply_is_gone_for_good(chat: Chat, desk: Page, watch: Watch) -> None:
     watch.allow("409")  # what the console says of a decision that is refused
     await flag(chat)
