@@ -29,8 +29,15 @@ def is_held_for_good(conversation: Conversation) -> bool:
 
 
 def place(by: User, reason: str, *, on: User | Conversation) -> LegalHold:
-    """Hold all of a person, now and later, or one conversation."""
+    """Hold all of a person, now and later, or one conversation.
+
+    Raises:
+        Conversation.DoesNotExist: it has just been purged.
+    """
     with transaction.atomic():
+        if isinstance(on, Conversation):
+            # Before the access log, as a purge does; else each could wait for the other.
+            Conversation.objects.select_for_update().get(pk=on.pk)
         access_log.lock()  # what is being purged is gone before this, or held
         if isinstance(on, Conversation):
             hold = LegalHold.objects.create(placed_by=by, reason=reason, conversation=on)

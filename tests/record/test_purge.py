@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from chat import actions
@@ -30,7 +30,7 @@ from chat.models import (
     Verdict,
     VerdictState,
 )
-from chat.record import holds, purge
+from chat.record import access_log, holds, purge
 from tests.admin.rows import make_conversation, reply, say
 
 CANARY = "canary-7c41f0de"
@@ -196,6 +196,40 @@ def test_of_many_who_purge_it_at_once_one_does(ada: User) -> None:
     for thread in threads:
         thread.join()
     assert sorted(tombstone is None for tombstone in found) == [False, True, True, True]
+
+
+def test_a_hold_on_what_has_just_been_purged_is_none(ada: User, admin: User) -> None:
+    conversation = old(ada)
+    assert purge.purge(conversation, purge.REQUESTED) is not None
+    with pytest.raises(Conversation.DoesNotExist):
+        holds.place(admin, "Case 12", on=conversation)
+    assert not AccessEntry.objects.filter(kind=AccessKind.HOLD).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hold_and_a_purge_of_the_same_do_not_wait_for_each_other(ada: User, admin: User) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's transactions take turns")
+    conversation, placed = old(ada), []
+
+    def hold() -> None:
+        try:
+            placed.append(holds.place(admin, "Case 12", on=conversation))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=hold)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # As a purge does it, with the hold coming between its two locks.
+        Conversation.objects.select_for_update().get(pk=conversation.pk)
+        thread.start()
+        waiting = (0,)
+        while not waiting[0] and thread.is_alive():
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            waiting = cursor.fetchone()
+        access_log.lock()
+    thread.join()
+    assert len(placed) == 1
 
 
 @pytest.mark.django_db(transaction=True)

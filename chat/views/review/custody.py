@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from chat.forms_custody import ExportForm, HoldForm
-from chat.models import LegalHold, User
+from chat.models import Conversation, LegalHold, User
 from chat.record import export, holds
 from chat.review import who
 from chat.review.pseudonyms import name_of
@@ -92,7 +92,10 @@ def legal_holds(request: HttpRequest) -> HttpResponse:
         hidden=hidden,
     )
     if form.is_valid():
-        holds.place(user, form.cleaned_data["reason"], on=form.held)
+        try:
+            holds.place(user, form.cleaned_data["reason"], on=form.held)
+        except Conversation.DoesNotExist:
+            raise Http404 from None  # purged since the form was looked at
         messages.success(request, _("The hold is placed."))
         return redirect("legal_holds")
     rows = LegalHold.objects.select_related("user", "conversation__owner", "placed_by")
