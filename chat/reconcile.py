@@ -35,6 +35,7 @@ from chat.models import (
 )
 from chat.moderation.base import ModerationUnavailable, Result, Unclear, ask
 from chat.policy import Current
+from chat.record import seals
 from chat.verdicts import Place, Weighed
 
 logger = structlog.get_logger()
@@ -190,6 +191,7 @@ def _write_later(
         transaction.on_commit(
             partial(doorbell.ring_conversation, generation.conversation_id), robust=True
         )
+        seals.seal(generation.conversation_id, generation_id)
 
 
 def write(
@@ -201,8 +203,9 @@ def write(
 ) -> Weighed:
     """Verdicts and receipt of a generation in its terminal state, within the caller's transaction.
 
-    The caller has won the right to it by setting ``reconciled_at``, and does to the message what
-    ``withheld`` says. ``before`` characters of other messages were judged in front of this one.
+    The caller has won the right to it by setting ``reconciled_at``, does to the message what
+    ``withheld`` says, and seals the reply when all is written. ``before`` characters of other
+    messages were judged in front of this one.
     """
     assert generation.message_id is not None
     text, current = reply.text, current or policy.current()

@@ -1,28 +1,58 @@
-"""Do the receipts still prove the record? Every reply's text is held against its receipt."""
+"""Do the proofs still hold? Each reply against its receipt and its seal, and the chains of both.
+
+A receipt is held against the text; a seal (``chat.record.seals``) against all else that does not
+change any more, and against what is missing: replies, messages and whole conversations.
+"""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.fields.json import KT
 from django.utils import timezone
 
-from chat.models import Generation, Message, Purpose, Receipt
+from chat.models import (
+    AccessEntry,
+    AccessKind,
+    Conversation,
+    Generation,
+    Message,
+    Purpose,
+    Receipt,
+    Seal,
+    Tombstone,
+    VerdictState,
+)
 from chat.models.generation import TERMINAL
+from chat.record import seals
+from chat.verdicts.rows import weigh
 
 BATCH = 500
 # A reply that has just ended is reconciled at once; one that a crash left, by the next sweep.
 GRACE = timedelta(minutes=2)
+PLACES = ("key", "parent", "role", "text", "reasoning", "tool calls")  # of a message in a seal
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One reply whose record is not what its receipt says."""
+    """Something that is not what its proof says; what it is about is None where that is gone."""
 
-    generation_id: int
+    generation_id: int | None
     message_id: int | None
     conversation_id: str
     what: str
+
+    def __str__(self) -> str:
+        about = [f"conversation {self.conversation_id}"]
+        if self.message_id is not None:
+            about.append(f"message {self.message_id}")
+        elif self.generation_id is not None:
+            about.append(f"generation {self.generation_id}")
+        return f"{', '.join(about)}: {self.what}"
 
 
 @dataclass(slots=True)
@@ -36,7 +66,7 @@ class Verified:
 
 
 def verify() -> Verified:
-    """Look at every receipt. Synchronous, and as long as there is text to read."""
+    """Look at every receipt and every seal. Synchronous, and as long as there is text to read."""
     result = Verified()
     ended_before = timezone.now() - GRACE
     replies = Generation.objects.filter(purpose=Purpose.REPLY)
@@ -44,12 +74,15 @@ def verify() -> Verified:
         state__in=TERMINAL, receipt=None, finished_at__lt=ended_before
     ).count()
     rows = Receipt.objects.select_related("generation__message").order_by("pk")
-    rows = rows.prefetch_related("generation__message__redactions")
+    rows = rows.prefetch_related("generation__message__redactions", "generation__message__verdicts")
     for receipt in rows.iterator(chunk_size=BATCH):
         result.receipts += 1
         message = receipt.generation.message
         result.redacted += message is not None and bool(message.redactions.all())
         result.findings += _findings(receipt)
+    for conversation_id in Conversation.objects.values_list("pk", flat=True).iterator():
+        result.findings += _unsealed(conversation_id)
+    result.findings += _gone()
     return result
 
 
@@ -71,5 +104,59 @@ def _findings(receipt: Receipt) -> Iterator[Finding]:
         wrong.append("the receipt counts other characters")
     if generation.state != receipt.state:
         wrong.append(f"the receipt says {receipt.state}, the reply {generation.state}")
+    overall = weigh(message.verdicts.all() if message is not None else ()).overall
+    # A person may have decided while a service had not: then the receipt is ahead of its verdict.
+    if overall not in (receipt.verdict, VerdictState.PENDING):
+        wrong.append(f"the receipt says {receipt.verdict}, the verdicts {overall}")
     for what in wrong:
         yield Finding(generation.pk, generation.message_id, str(generation.conversation_id), what)
+
+
+def _unsealed(conversation_id: UUID) -> Iterator[Finding]:
+    """What in a conversation is not as it was sealed, is gone, or was never sealed."""
+    sealed, now = seals.latest(conversation_id), seals.contents(conversation_id)
+    where = str(conversation_id)
+    for generation_id in sealed.keys() - now.keys():
+        yield Finding(generation_id, None, where, "a reply that was sealed is gone")
+    for generation_id, contents in now.items():
+        message_id = contents["messages"][-1][0] if contents["messages"] else None
+        if generation_id in sealed:
+            for what in _differences(sealed[generation_id], contents):
+                yield Finding(generation_id, message_id, where, what)
+        elif contents["receipt__sha256"] is not None:  # without one it is counted as missing
+            yield Finding(generation_id, message_id, where, "it has a receipt and was never sealed")
+    known = {row[0] for contents in now.values() for row in contents["messages"]}
+    strangers = Message.objects.filter(conversation=conversation_id).exclude(pk__in=known)
+    for pk in strangers.values_list("pk", flat=True):
+        yield Finding(None, pk, where, "no reply answers it: it was inserted, or the reply is gone")
+
+
+def _differences(sealed: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    for name in sealed.keys() - {"messages"}:
+        if sealed[name] != now.get(name):
+            yield f"not as it was sealed: {name.replace('__', ' ')}"
+    before = {row[0]: row for row in sealed["messages"]}
+    after = {row[0]: row for row in now["messages"]}
+    for pk in before.keys() | after.keys():
+        if pk not in after:
+            yield f"message {pk} was there when it was sealed"
+        elif pk not in before:
+            yield f"message {pk} was not there when it was sealed"
+        else:
+            pairs = zip(PLACES, before[pk], after[pk], strict=True)
+            for place in (place for place, one, other in pairs if one != other):
+                yield f"not as it was sealed: {place} of message {pk}"
+
+
+def _gone() -> Iterator[Finding]:
+    """Conversations that nobody purged and are not there; tombstones that no purge left."""
+    here = Conversation.objects.filter(pk=OuterRef("conversation_id"))
+    buried = Tombstone.objects.filter(pk=OuterRef("conversation_id"))
+    lost = Seal.objects.exclude(Q(Exists(here)) | Q(Exists(buried)))
+    for pk in lost.order_by().values_list("conversation_id", flat=True).distinct():
+        yield Finding(None, None, str(pk), "it was sealed and is gone, and no purge says so")
+    entries = AccessEntry.objects.annotate(proof=KT("detail__sha256")).filter(
+        kind=AccessKind.PURGE, conversation_id=OuterRef("pk"), proof=OuterRef("sha256")
+    )
+    for pk in Tombstone.objects.exclude(Exists(entries)).values_list("pk", flat=True):
+        yield Finding(None, None, str(pk), "a tombstone of which the access log has no purge")

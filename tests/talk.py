@@ -4,8 +4,9 @@ import uuid
 
 from django.utils import timezone
 
-from chat import actions
+from chat import actions, reconcile
 from chat.models import Generation, Message, State, User
+from chat.record import seals
 
 
 def ask(user: User, text: str = "Hello?", conversation: uuid.UUID | None = None) -> Message:
@@ -31,3 +32,13 @@ def talk(user: User, reply: str = "Hi.", **how: object) -> tuple[uuid.UUID, Mess
     """A conversation of one question and its reply."""
     asked = ask(user)
     return asked.conversation_id, asked, end(asked.conversation_id, reply, **how)  # type: ignore[arg-type]
+
+
+def prove(message: Message) -> Message:
+    """A reply with its receipt and its seal, as reconciling leaves it."""
+    rows = Generation.objects.filter(message=message)
+    rows.update(reconciled_at=timezone.now())
+    generation = rows.select_related("conversation", "assistant").get()
+    reconcile.write(generation, reconcile.whole_of(message), {})
+    seals.seal(generation.conversation_id, generation.pk)
+    return message

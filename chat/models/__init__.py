@@ -3,7 +3,16 @@
 from chat.models.api import ApiKey, Scope
 from chat.models.assistants import Assistant, AssistantVersion, ToolChoice, Visibility
 from chat.models.conversation import Conversation, Message, Role, next_revision
-from chat.models.custody import AccessEntry, AccessKind, AppendOnly, LegalHold, Tombstone
+from chat.models.custody import (
+    AccessEntry,
+    AccessKind,
+    AppendOnly,
+    Chained,
+    LegalHold,
+    Seal,
+    SealReason,
+    Tombstone,
+)
 from chat.models.generation import (
     Generation,
     IllegalTransition,
@@ -47,6 +56,7 @@ __all__ = [
     "Assistant",
     "AssistantVersion",
     "CallState",
+    "Chained",
     "Complaint",
     "Conversation",
     "Decision",
@@ -72,6 +82,8 @@ __all__ = [
     "RuleKind",
     "SchemaVerdict",
     "Scope",
+    "Seal",
+    "SealReason",
     "ServerTransport",
     "State",
     "Timeline",

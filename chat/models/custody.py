@@ -1,7 +1,7 @@
 """Who has looked at transcripts, what must be kept, and what is left of what was purged."""
 
 import uuid
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
 from django.db import models
@@ -11,7 +11,45 @@ from chat.models.conversation import Conversation
 
 
 class AppendOnly(Exception):
-    """Somebody tried to change or delete an entry of the access log."""
+    """Somebody tried to change or delete an entry of a chain."""
+
+
+class ChainedQuerySet(models.QuerySet[Any]):
+    """Rows that are read. Of many at once, too, none is changed or deleted by our own code."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+    update = delete = bulk_create = bulk_update = update_or_create = _refuse
+
+
+class Chained(models.Model):
+    """An entry of an append-only chain: each one seals the one before it.
+
+    ``number`` counts from 1 without a gap. ``hash`` is the SHA-256 of the entry and of the hash
+    before it; ``chat.record.chain`` makes and verifies both. ``SEALED`` are the columns that are in
+    it beside ``at``.
+    """
+
+    SEALED: ClassVar[tuple[str, ...]]
+
+    number = models.PositiveBigIntegerField(_("number"), primary_key=True)
+    at = models.DateTimeField(_("when"))
+    previous = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    objects = ChainedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly
 
 
 class AccessKind(models.TextChoices):
@@ -26,17 +64,26 @@ class AccessKind(models.TextChoices):
     PURGE = "purge", _("Purged")
 
 
-class AccessEntry(models.Model):
-    """Who looked at what, whose it was, when and why. Append-only, each one chained to the last.
+class AccessEntry(Chained):
+    """Who looked at what, whose it was, when and why: ``chat.record.access_log``.
 
-    ``number`` counts from 1 without a gap. ``hash`` is the SHA-256 of the entry and of the hash
-    before it; ``chat.record.access_log`` makes and verifies both. Names are kept beside the keys:
-    an entry has to be readable, and provable, without any other row. There is no key to the
-    conversation, which may be purged.
+    Names are kept beside the keys: an entry has to be readable, and provable, without any other
+    row. There is no key to the conversation, which may be purged.
     """
 
-    number = models.PositiveBigIntegerField(_("number"), primary_key=True)
-    at = models.DateTimeField(_("when"))
+    SEALED = (
+        "number",
+        "actor_id",
+        "actor_name",
+        "subject_id",
+        "subject_name",
+        "conversation_id",
+        "kind",
+        "purpose",
+        "detail",
+        "previous",
+    )
+
     actor_id = models.BigIntegerField(null=True)  # none: the system itself, by retention
     actor_name = models.CharField(_("who"), max_length=150)
     subject_id = models.BigIntegerField(null=True)  # none: of several people
@@ -45,8 +92,6 @@ class AccessEntry(models.Model):
     kind = models.CharField(_("what"), max_length=10, choices=AccessKind.choices)
     purpose = models.CharField(_("why"), max_length=300, blank=True)
     detail = models.JSONField(_("detail"), default=dict, blank=True)
-    previous = models.CharField(max_length=64)
-    hash = models.CharField(max_length=64)
 
     class Meta:
         verbose_name = _("access entry")
@@ -56,13 +101,33 @@ class AccessEntry(models.Model):
     def __str__(self) -> str:
         return f"#{self.number} {self.actor_name}: {self.kind}"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnly
-        super().save(*args, **{**kwargs, "force_insert": True})
 
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnly
+class SealReason(models.TextChoices):
+    ENDED = "ended", _("The reply ended")
+    REDACTION = "redaction", _("A reviewer redacted a passage")
+    UPGRADE = "upgrade", _("It was there when sealing began")
+
+
+class Seal(Chained):
+    """What the record held of a reply when it ended, without a word of it: ``chat.record.seals``.
+
+    Of several seals of one reply the last one counts. They have no key to the reply and outlive a
+    purge, so that what is missing can be told from what was purged.
+    """
+
+    SEALED = ("number", "generation_id", "conversation_id", "reason", "contents", "previous")
+
+    generation_id = models.BigIntegerField(db_index=True)
+    conversation_id = models.UUIDField(db_index=True)
+    reason = models.CharField(max_length=9, choices=SealReason.choices)
+    contents = models.JSONField()
+
+    class Meta:
+        verbose_name = _("seal")
+        verbose_name_plural = _("seals")
+
+    def __str__(self) -> str:
+        return f"#{self.number} of generation #{self.generation_id}"
 
 
 class LegalHold(models.Model):

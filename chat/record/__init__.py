@@ -1,6 +1,7 @@
 """The custody of the record: who looked at it, what must be kept, how it leaves.
 
-access_log.py  the append-only, hash-chained log of who read what, and its verification
+access_log.py  the log of who read what
+seals.py       what the record held of each reply when it ended; both are chains: chain.py
 holds.py       legal holds, which stand above every purge
 purge.py       what is due, taking it out, and the tombstone; policy.py tells people
 document.py    a conversation as plain data, for its owner or for reviewers

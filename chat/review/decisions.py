@@ -33,7 +33,7 @@ from chat.models import (
     User,
     VerdictState,
 )
-from chat.record import access_log, purge
+from chat.record import access_log, purge, seals
 from chat.record.holds import is_held_for_good
 from chat.review import queue, redaction, who
 from chat.review.redaction import Passage
@@ -265,7 +265,9 @@ def _take_effect(
     if kind == DecisionKind.REDACT:
         passages, words = _taken_out(decision)
         copies = redaction.patterns(message.text, passages, words)
+        before = seals.contents(message.conversation_id)
         redaction.redact(message, passages, decision, words)
+        seals.renew(message.conversation_id, before)
         transaction.on_commit(purge.scrub_soon)
         others = redaction.repeats(message, copies) if copies else []
         decision.repeated_in = [pk for pk in others if _let_wait(pk)]

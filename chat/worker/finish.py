@@ -10,6 +10,7 @@ from chat.engine.errors import ProviderError
 from chat.engine.events import Outcome
 from chat.engine.turn import Turn
 from chat.models import Generation, Message, State, Timeline, next_revision
+from chat.record import seals
 from chat.tools import record
 from chat.verdicts import MODERATION, Found
 from chat.worker.claim import Job
@@ -84,6 +85,8 @@ def finish(
         )
         if outcome == Outcome.COMPLETE and job.wants_title:
             titles.request(job.conversation_id, job.request.model)
+        if results is not None:
+            seals.seal(job.conversation_id, job.generation_id)
     return True
 
 

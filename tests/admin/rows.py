@@ -18,6 +18,7 @@ from chat.models import (
     Verdict,
     VerdictState,
 )
+from chat.record import seals
 
 SHA256_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 
@@ -108,8 +109,10 @@ def reply(
             sha256=hashlib.sha256(text.encode()).hexdigest(),
             characters=len(text),
             verdict=verdict,
+            prompt_tokens=generation.prompt_tokens,
             completion_tokens=generation.completion_tokens,
         )
+        seals.seal(conversation.pk, generation.pk)
     return message
 
 

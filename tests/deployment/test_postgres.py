@@ -26,6 +26,7 @@ pytestmark = pytest.mark.timeout(400)
 SAME_ON_BOTH = (
     "tests/record/test_access_log.py",
     "tests/record/test_purge.py",
+    "tests/test_verification.py",
     "tests/test_actions.py",
     "tests/test_access.py",
     "tests/test_branches.py",

@@ -32,7 +32,7 @@ from chat.models import (
     User,
     Verdict,
 )
-from chat.record import holds, purge
+from chat.record import holds, purge, seals
 from chat.review import badges, decisions, redaction, who
 from chat.review.decisions import Refused
 from chat.review.facts import proof
@@ -70,6 +70,7 @@ def leak(ada: User) -> Message:
     message.generation.request = {"messages": [{"role": "user", "content": f"{SECRET}?"}]}
     message.generation.save()
     Report.objects.create(message=message, user=ada, complaint="private", note=f"That is {SECRET}")
+    seals.seal(conversation.pk, message.generation.pk)  # with all that has come since
     return Message.objects.get(pk=message.pk)
 
 
@@ -127,7 +128,20 @@ def test_the_receipt_proves_the_rest(leak: Message, reviewer: User) -> None:
     assert verify().findings == []
     Message.objects.filter(pk=leak.pk).update(text=now.text + "!")
     assert proof(receipt, Message.objects.get(pk=leak.pk)) == badges.DIFFERS
-    assert len(verify().findings) == 1
+    assert [finding.what for finding in verify().findings] == [
+        "the text is not the one that the receipt was written for",
+        f"not as it was sealed: text of message {leak.pk}",
+    ]
+
+
+def test_a_redaction_does_not_hide_what_was_changed_before_it(
+    leak: Message, reviewer: User
+) -> None:
+    Message.objects.filter(pk=leak.pk).update(reasoning=f"It never was {SECRET}.")
+    start = TEXT.index(SECRET)
+    redact(reviewer, leak, (start, start + len(SECRET)))
+    whats = {finding.what for finding in verify().findings}
+    assert f"not as it was sealed: reasoning of message {leak.pk}" in whats
 
 
 def test_a_second_redaction_is_proved_too(leak: Message, reviewer: User) -> None:

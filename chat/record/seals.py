@@ -1,0 +1,194 @@
+"""Seals: what the record held of each reply when it ended, so that a later change by hand is found.
+
+A receipt proves a reply's text to whoever has the receipt; a seal proves the rest, and that nothing
+is missing: how the reply ended, what was asked, its place in the conversation, reasoning, tool
+calls, usage and error. ``contents`` has hashes and facts, no words. The seals are one chain for all
+conversations (``chat.record.chain``), and stay when a conversation is purged. What may change
+later is not in them: titles, verdicts, what is withheld, times that browsers measure.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.apps import apps
+from django.db import transaction
+from django.utils import timezone
+
+from chat.models import Purpose, Seal, SealReason
+from chat.record import chain
+
+logger = structlog.get_logger()
+
+FORMAT = 1
+FACTS = (
+    "state",
+    "stop_reason",
+    "finish_reason",
+    "model",
+    "assistant",
+    "request_id",
+    "calls",
+    "prompt_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "tokens_estimated",
+    "error_kind",
+)
+RECEIPT = (
+    "receipt__state",
+    "receipt__finish_reason",
+    "receipt__sha256",
+    "receipt__characters",
+    "receipt__schema_verdict",
+    "receipt__prompt_tokens",
+    "receipt__completion_tokens",
+)
+HASHED = ("error_detail", "parameters", "request")
+CALL = (
+    "number",
+    "round",
+    "offset",
+    "call_id",
+    "name",
+    "arguments",
+    "parsed",
+    "state",
+    "decision",
+    "result",
+)
+
+Contents = dict[int, dict[str, Any]]  # by generation
+
+
+def seal(conversation_id: UUID, generation_id: int) -> None:
+    """Seal a reply that has ended: the last thing in the transaction that ends it."""
+    found = contents(conversation_id, [generation_id])
+    _append(conversation_id, generation_id, found[generation_id], SealReason.ENDED)
+
+
+def renew(conversation_id: UUID, before: Contents) -> None:
+    """Seal anew, within a redaction's transaction, what it has changed since ``before``.
+
+    What was not as it was sealed before that stays so, and is found.
+    """
+    sealed = latest(conversation_id)
+    for generation_id, now in contents(conversation_id, list(sealed)).items():
+        if sealed[generation_id] == before.get(generation_id) != now:
+            _append(conversation_id, generation_id, now, SealReason.REDACTION)
+
+
+def latest(conversation_id: UUID) -> Contents:
+    """What the seals say of a conversation's replies."""
+    rows = Seal.objects.filter(conversation_id=conversation_id).order_by("number")
+    return dict(rows.values_list("generation_id", "contents"))
+
+
+def contents(
+    conversation_id: UUID, only: Iterable[int] | None = None, models: Any = apps
+) -> Contents:
+    """What a seal has to say of each reply, from the rows as they are in the database.
+
+    ``models``: a migration has its own, with the columns of its time.
+    """
+    get = partial(models.get_model, "chat")
+    owner = get("Conversation").objects.filter(pk=conversation_id).values_list("owner").first()
+    made = get("Generation").objects.filter(conversation=conversation_id, purpose=Purpose.REPLY)
+    if only is not None:
+        made = made.filter(pk__in=list(only))
+    generations = list(made.values("pk", "message", *FACTS, *HASHED, *RECEIPT))
+    rows = get("Message").objects.filter(conversation=conversation_id)
+    shape = {pk: rest for pk, *rest in rows.values_list("pk", "parent", "generation")}
+    runs = {row["pk"]: _run(row["message"], shape) for row in generations}
+    messages = _messages(get, {pk for run in runs.values() for pk in run})
+    return {
+        row["pk"]: {
+            "format": FORMAT,
+            "owner": owner[0] if owner else None,
+            **{name: row[name] for name in (*FACTS, *RECEIPT)},
+            **{name: _sha256(chain.canonical(row[name])) for name in HASHED},
+            "messages": [messages[pk] for pk in runs[row["pk"]] if pk in messages],
+        }
+        for row in generations
+    }
+
+
+def begin(models: Any) -> None:
+    """Seal every reply that has a receipt, with the ``models`` of a migration."""
+    entries = models.get_model("chat", "Seal")
+    previous, number = chain.FIRST, 0
+    conversations = models.get_model("chat", "Conversation").objects.order_by("created_at", "pk")
+    for conversation_id in conversations.values_list("pk", flat=True):
+        for generation_id, found in sorted(contents(conversation_id, models=models).items()):
+            if found["receipt__sha256"] is None:
+                continue
+            number += 1
+            entry = Seal(
+                number=number,
+                at=timezone.now(),
+                generation_id=generation_id,
+                conversation_id=conversation_id,
+                reason=SealReason.UPGRADE,
+                contents=found,
+                previous=previous,
+            )
+            previous = chain.hash_of(entry)
+            columns = {name: getattr(entry, name) for name in ("at", *Seal.SEALED)}
+            entries.objects.create(**columns, hash=previous)
+
+
+def _run(message_id: int | None, shape: dict[int, list[int | None]]) -> list[int]:
+    """A reply's message, and those before it that no other reply answers for: what was asked."""
+    run: list[int] = []
+    while message_id in shape:
+        assert message_id is not None
+        parent, generation = shape[message_id]
+        if run and generation is not None:
+            break
+        run.append(message_id)
+        message_id = parent
+    return run[::-1]
+
+
+def _messages(get: Any, ids: set[int]) -> dict[int, list[Any]]:
+    """Of each message its key, its parent's, its role, and hashes of what it says and calls."""
+    called: dict[int, list[Any]] = defaultdict(list)
+    calls = get("ToolCall").objects.order_by("message", "number")
+    found: dict[int, list[Any]] = {}
+    wanted = sorted(ids)
+    for at in range(0, len(wanted), chain.BATCH):
+        some = wanted[at : at + chain.BATCH]
+        for message_id, *call in calls.filter(message__in=some).values_list("message", *CALL):
+            called[message_id].append(call)
+        columns = ("pk", "parent", "role", "text", "reasoning")
+        rows = get("Message").objects.filter(pk__in=some).values_list(*columns)
+        for pk, parent, role, text, reasoning in rows.iterator():
+            said = (text.encode(), reasoning.encode(), chain.canonical(called.pop(pk, [])))
+            found[pk] = [pk, parent, role, *map(_sha256, said)]
+    return found
+
+
+def _append(
+    conversation_id: UUID, generation_id: int, found: dict[str, Any], reason: SealReason
+) -> None:
+    entry = Seal(
+        generation_id=generation_id,
+        conversation_id=conversation_id,
+        reason=reason,
+        contents=found,
+    )
+    chain.append(entry)
+    transaction.on_commit(
+        lambda: logger.info(
+            "sealed", number=entry.number, generation=generation_id, hash=entry.hash
+        ),
+        robust=True,
+    )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
