@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +30,9 @@ class CustodyAdmin(Base):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def history_view(self, *args: Any, **kwargs: Any) -> Any:
+        raise PermissionDenied  # nobody writes here; and it would tell anybody what is there
 
 
 @admin.register(AccessEntry)

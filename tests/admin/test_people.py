@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
-from django.contrib.auth.models import Permission
+from allauth.account.models import EmailAddress
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
 from chat.models import User
+from chat.review import who
 from tests.admin.pages import Elements, html_of, list_url, page_url
 
 
@@ -81,3 +83,42 @@ def test_staff_who_edit_people_cannot_take_over_a_superuser(
     password = reverse("admin:auth_user_password_change", args=[admin.pk])
     assert client.post(password, {}).status_code == 403
     assert client.get(password).status_code == 403
+
+
+def test_staff_who_edit_people_cannot_take_over_a_reviewer(
+    staff_with: Callable[..., Client], ada: User
+) -> None:
+    client = staff_with("change_user", "view_user")
+    html_of(client.get(reverse("admin:auth_user_password_change", args=[ada.pk])))
+    ada.groups.add(Group.objects.get(name=who.GROUP))
+    assert client.post(page_url(ada), {"username": "x"}).status_code == 403
+    password = reverse("admin:auth_user_password_change", args=[ada.pk])
+    assert client.post(password, {"password1": "x", "password2": "x"}).status_code == 403
+
+
+def test_staff_who_edit_groups_or_addresses_cannot_make_themselves_reviewers(
+    staff_with: Callable[..., Client], admin: User
+) -> None:
+    """By giving a group of theirs the permission, or by a new password sent to their address."""
+    names = [f"{verb}_{of}" for verb in ("add", "change", "delete", "view")
+             for of in ("group", "emailaddress")]  # fmt: skip
+    client = staff_with(*names)
+    mine = Group.objects.create(name="Mine")
+    User.objects.get(username="staff").groups.add(mine)
+    permission = Permission.objects.get(codename=who.REVIEW)
+    sent = {"name": "Mine", "permissions": [permission.pk]}
+    group = reverse("admin:auth_group_change", args=[mine.pk])
+    html_of(client.get(group))  # reading is fine
+    assert client.post(group, sent).status_code == 403
+    assert client.post(reverse("admin:auth_group_add"), sent).status_code == 403
+    sent = {"user": admin.pk, "email": "mine@example.org", "verified": "on", "primary": "on"}
+    assert client.post(reverse("admin:account_emailaddress_add"), sent).status_code == 403
+    assert not mine.permissions.exists()
+    assert not EmailAddress.objects.filter(email="mine@example.org").exists()
+
+
+def test_a_superuser_edits_groups(root: Client) -> None:
+    permission = Permission.objects.get(codename=who.REVIEW)
+    sent = {"name": "Panel", "permissions": [permission.pk]}
+    root.post(reverse("admin:auth_group_add"), sent)
+    assert Group.objects.get(name="Panel").permissions.get() == permission
