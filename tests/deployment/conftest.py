@@ -37,6 +37,12 @@ def somebody(_people_on_postgres: Iterator[Person]) -> Person:
     return next(_people_on_postgres)
 
 
+@pytest.fixture
+def another(_people_on_postgres: Iterator[Person]) -> Person:
+    """Another one."""
+    return next(_people_on_postgres)
+
+
 @pytest.fixture(scope="session")
 def _cluster(
     postgres: PostgresServer,

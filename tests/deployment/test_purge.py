@@ -1,4 +1,7 @@
-"""A purged conversation is nowhere: not in a dump of PostgreSQL, not in Redis, not on the disk."""
+"""A purged conversation is nowhere: in no database or dump of one, in Redis, on no disk, in no log.
+
+Wherever a word can be said, it was: see ``saying``.
+"""
 
 import asyncio
 import subprocess
@@ -6,18 +9,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.deployment.cluster import Cluster, database_of
 from tests.deployment.conftest import TEMPLATE
-from tests.e2e.server import Person, Prepared
-from tests.fake_provider import Done, FakeProvider, Finish, Reasoning, Script, Text
+from tests.deployment.saying import LONG_AGO, delete_all, manage, say_everywhere
+from tests.e2e.server import Person, Prepared, Server, prepare
+from tests.fake_provider import FakeProvider
 from tests.parts.postgres import PostgresServer
 from tests.parts.programs import need
 from tests.parts.redis import RedisServer
 from tests.support import eventually
-from tests.visitor import Visitor
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -68,26 +70,25 @@ def on_disk(home: Path, word: str) -> list[str]:
     return found
 
 
-async def spoken(cluster: Cluster, provider: FakeProvider, person: Person, word: str) -> Visitor:
-    """A conversation in which a word is in the question, the thoughts, the answer and the title."""
-    # In one piece, to be found in Redis too.
-    thought, said = Reasoning(f"Of {word}.", size=99), Text(f"So: {word}.", size=99)
-    provider.enqueue(Script(thought, said, Finish(), Done()))
-    visitor = Visitor(cluster.webs[0].url, person)
-    assert (await visitor.send(f"Tell me about {word}")).status == 200
-    await visitor.ended()
-    assert (await visitor.post("rename", title=f"About {word}")).status == 200
-    await visitor.send(f"And {word} again?")
-    await visitor.ended()
-    return visitor
+async def deleted(server: Server, person: Person) -> None:
+    """By their owner, and everything is proven before."""
+    out = manage(server, "verify")
+    assert " 0 findings, 0 replies without a receipt" in out
+    await delete_all(server, person)
+    manage(server, "shell", "-c", LONG_AGO)
 
 
 async def test_a_purged_canary_is_nowhere(
-    erasing: tuple[Cluster, str], provider: FakeProvider, somebody: Person, tmp_path: Path
+    erasing: tuple[Cluster, str],
+    provider: FakeProvider,
+    somebody: Person,
+    another: Person,
+    tmp_path: Path,
 ) -> None:
     cluster, url = erasing
-    visitor = await spoken(cluster, provider, somebody, CANARY)
-    await spoken(cluster, provider, somebody, STAYS)
+    web = cluster.webs[0]
+    paths = await say_everywhere(web, provider, somebody, CANARY)
+    await say_everywhere(web, provider, another, STAYS)
 
     async def in_redis() -> bool:
         return bool(await asyncio.to_thread(on_disk, tmp_path / "redis", CANARY))
@@ -96,14 +97,7 @@ async def test_a_purged_canary_is_nowhere(
     before = dump(url)
     assert CANARY.encode() in before
     assert STAYS.encode() in before
-    assert (await visitor.post("delete")).status in (200, 204)
-    with psycopg.connect(url, autocommit=True) as connection:
-        # The log in Redis outlives a reply by a minute, and so does the reply: hurry that up here.
-        connection.execute(
-            "UPDATE chat_generation SET finished_at = finished_at - interval '1 hour'"
-            " WHERE conversation_id = %s",
-            [visitor.path.strip("/").removeprefix("c/")],
-        )
+    await deleted(web, somebody)
 
     async def gone() -> bool:
         return CANARY.encode() not in await asyncio.to_thread(dump, url)
@@ -111,10 +105,44 @@ async def test_a_purged_canary_is_nowhere(
     await eventually(gone, within=60)
     after = await asyncio.to_thread(dump, url)
     assert STAYS.encode() in after
-    assert visitor.path.strip("/").removeprefix("c/").encode() in after  # the tombstone
+    for path in paths:
+        assert path.removeprefix("/c/").strip("/").encode() in after  # the tombstone
 
     async def forgotten() -> bool:
         cluster.redis.ask("BGREWRITEAOF")
         return not await asyncio.to_thread(on_disk, tmp_path, CANARY)
 
     await eventually(forgotten, within=120)
+    assert " 0 findings" in manage(web, "verify")
+
+
+@pytest.fixture
+def alone(provider: FakeProvider, tmp_path: Path) -> Iterator[Server]:
+    """One process with nothing beside it but SQLite."""
+    prepared = prepare(tmp_path / "prepared", 3)
+    server = Server(prepared, tmp_path / "var", provider.base_url, DELETE_POLICY="purge")
+    server.people = prepared.people  # type: ignore[attr-defined]
+    server.start()
+    yield server
+    server.kill()
+
+
+async def test_a_purged_canary_is_nowhere_below_var(
+    alone: Server, provider: FakeProvider, tmp_path: Path
+) -> None:
+    """While it runs: the database, its write-ahead log, whatever else is written, its log."""
+    _, somebody, another = alone.people  # type: ignore[attr-defined]
+    await say_everywhere(alone, provider, somebody, CANARY)
+    await say_everywhere(alone, provider, another, STAYS)
+    var = tmp_path / "var"
+    assert on_disk(var, CANARY)
+    await deleted(alone, somebody)
+
+    async def forgotten() -> bool:
+        return not await asyncio.to_thread(on_disk, var, CANARY)
+
+    await eventually(forgotten, within=60)
+    assert on_disk(var, STAYS)
+    assert " 0 findings" in manage(alone, "verify")
+    alone.stop()
+    assert not on_disk(var, CANARY)
