@@ -6,10 +6,12 @@ apostrophe before it, it is text (OWASP, "CSV Injection").
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable
 
-# The ASCII ones, their full-width twins, and what programs strip before they look.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+FORMULA = frozenset("=+-@\u2212")  # the last one is the minus sign of typographers
+UNSEEN = ("Z", "C")  # Unicode's categories of what programs may skip before they look
+FIRST = frozenset("\t\r\n")  # some programs take what follows them for a cell of its own
 
 
 def cell(value: object) -> object:
@@ -19,7 +21,13 @@ def cell(value: object) -> object:
     if isinstance(value, int | float):
         return value
     text = str(value).replace("\0", "")
-    return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(FORMULA) else text
+    return f"'{text}" if text[:1] in FIRST or _begins_like_a_formula(text) else text
+
+
+def _begins_like_a_formula(text: str) -> bool:
+    """Full-width, small and superscript twins of the signs are signs, too."""
+    seen = (char for char in text if not unicodedata.category(char).startswith(UNSEEN))
+    return unicodedata.normalize("NFKC", next(seen, " "))[:1] in FORMULA
 
 
 def lines(rows: Iterable[Iterable[object]]) -> str:

@@ -14,6 +14,21 @@ from chat.models.conversation import WITH
 
 Explain = Callable[[Generation], str]
 FOR_REVIEW = ("verdicts", "review__decisions", "redactions", "reports", "feedback")
+# What a generation says of a message; of one that none has made, nothing.
+NOT_MADE: dict[str, Any] = {
+    "state": "complete",
+    "finish_reason": None,
+    "stop_reason": None,
+    "error": None,
+    "model": None,
+    "usage": None,
+    "ttft": None,
+    "assistant": None,
+    "verdict": None,
+    "schema_verdict": None,
+    "schema_errors": [],
+    "sha256": None,
+}
 
 
 def document(
@@ -36,7 +51,7 @@ def document(
             "deleted": _moment(conversation.deleted_at),
             "came": "api" if conversation.api_key_id else "page",
             "titles": [
-                _made(generation, None)
+                _made(generation, None) | _run(generation)
                 for generation in conversation.generations.filter(purpose=Purpose.TITLE)
             ],
         }
@@ -60,7 +75,7 @@ def entry(
     }
     generation = getattr(message, "generation", None)
     if generation is None:
-        found["state"] = "complete"
+        found |= NOT_MADE
     else:
         found |= _made(generation, explain)
         receipt = getattr(generation, "receipt", None)
@@ -68,6 +83,7 @@ def entry(
             found["schema_errors"] = []
     if whole:
         found |= _reviewed(message)
+        found |= {"run": None} if generation is None else _run(generation)
     return found
 
 
@@ -97,6 +113,18 @@ def _made(generation: Generation, explain: Explain | None) -> dict[str, Any]:
         "schema_verdict": (receipt.schema_verdict or None) if receipt else None,
         "schema_errors": receipt.schema_errors if receipt else [],
         "sha256": receipt.sha256 if receipt else None,
+    }
+
+
+def _run(generation: Generation) -> dict[str, Any]:
+    """How it was made; ``request`` is what a program sent, as it was received."""
+    return {
+        "run": {
+            **_fields(generation, "request_id", "parameters", "request", "calls", "transport"),
+            **_fields(generation, "thinking_ms", "writing_ms", "inter_token_p95_ms"),
+            "requested": _moment(generation.requested_at),
+            "finished": _moment(generation.finished_at),
+        }
     }
 
 
@@ -147,9 +175,13 @@ def _reviewed(message: Message) -> dict[str, Any]:
         },
         "redactions": [
             _fields(redaction, "start", "characters", "sha256", "sha256_after")
+            | {"at": _moment(redaction.created_at)}
             for redaction in message.redactions.all()
         ],
-        "reports": [_fields(report, "complaint", "note") for report in message.reports.all()],
+        "reports": [
+            _fields(report, "complaint", "note") | {"at": _moment(report.created_at)}
+            for report in message.reports.all()
+        ],
         "feedback": [given.opinion for given in message.feedback.all()],
     }
 

@@ -23,16 +23,21 @@ from chat.record.document import Explain, document
 
 BATCH = 20  # conversations, each with all of its text, in memory at a time
 FORMAT = 1
+GRAVITY = ("flagged", "error", "pending", "overridden", "passed")
 
 COLUMNS = (
     "conversation",
     "owner",
     "title",
+    "came",
+    "deleted",
     "message",
     "parent",
     "role",
     "created",
     "state",
+    "finish_reason",
+    "error",
     "model",
     "verdict",
     "withheld",
@@ -202,20 +207,29 @@ def _rows(one: dict[str, Any]) -> Iterator[list[object]]:
             one["id"],
             one["owner"],
             one["title"],
+            one["came"],
+            one["deleted"],
             message["id"],
             message["parent"],
             message["role"],
             message["created"],
             message["state"],
-            message.get("model"),
-            message.get("verdict"),
+            message["finish_reason"],
+            (message["error"] or {}).get("kind"),
+            message["model"],
+            message["verdict"] or _gravest(message["verdicts"]),
             "yes" if message["withheld"] else "no",
             item.get("outcome"),
-            message.get("sha256"),
+            message["sha256"],
             message["text"],
             message["reasoning"],
             json.dumps(message["tool_calls"], ensure_ascii=False) if message["tool_calls"] else "",
         ]
+
+
+def _gravest(verdicts: list[dict[str, Any]]) -> str | None:
+    """What the verdicts on a question come to, which has no receipt to say it."""
+    return next((state for state in GRAVITY if state in {v["state"] for v in verdicts}), None)
 
 
 def _batches(ids: list[UUID]) -> Iterator[list[UUID]]:

@@ -28,8 +28,9 @@ from chat.models import (
 )
 from chat.record import export, signing
 from chat.record.checking import check
+from chat.record.document import document
 from chat.safe_csv import cell
-from tests.admin.rows import make_conversation, reply, say
+from tests.admin.rows import judge, make_conversation, reply, say
 
 
 def whole(pieces: AsyncIterator[bytes]) -> bytes:
@@ -94,6 +95,46 @@ def test_nothing_is_missing(conversation: Conversation, bob: User) -> None:
     assert hidden["tool_calls"][0]["result"] == "2"
     assert one["messages"][4]["error"]["kind"] == "unavailable"
     assert len(one["titles"]) == 1
+    assert one["messages"][1]["run"]["parameters"] == {"temperature": 0.7, "max_tokens": 512}
+    assert one["messages"][1]["run"]["finished"] is not None
+    assert one["titles"][0]["run"]["calls"] == 1
+
+
+CONTRACT = {
+    "role", "text", "reasoning", "tool_calls", "state", "finish_reason", "error", "model", "usage",
+    "ttft", "verdict", "sha256", "stop_reason", "created",
+}  # fmt: skip
+
+
+def test_the_owner_s_export_has_every_field_of_every_message(conversation: Conversation) -> None:
+    """A program that reads it need not ask what is there; and nothing of the reviewers' is."""
+    found = document(conversation, lambda generation: "It failed.")
+    for message in found["messages"]:
+        assert message.keys() >= CONTRACT
+        assert not {"verdicts", "review", "redactions", "reports", "run"} & message.keys()
+    call = document(conversation, whole=True)["messages"][2]["tool_calls"][0]
+    assert {"id", "name", "arguments", "parsed", "result", "state"} <= call.keys()
+    assert found["messages"][4]["error"] == {"kind": "unavailable", "message": "It failed."}
+    assert found["messages"][0] | {"state": "complete", "verdict": None} == found["messages"][0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_program_sent_is_exported_as_it_was_received(ada: User, bob: User) -> None:
+    request = {"messages": [{"role": "user", "content": "Hi"}], "tools": [{"type": "function"}]}
+    reply(say(make_conversation(ada), "Hi"), "Hello.", request=request)
+    (one,) = documents(made(bob, export.Selection()))
+    assert one["messages"][1]["run"]["request"] == request
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_table_has_the_verdict_on_a_question(conversation: Conversation, bob: User) -> None:
+    asked = conversation.messages.order_by("pk")[0]
+    judge(asked, "passed")
+    judge(asked, "flagged", backend="openai")
+    table = made(bob, export.Selection()).read("messages.csv").decode()
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [row["verdict"] for row in rows[:4]] == ["flagged", "passed", "flagged", ""]
+    assert (rows[4]["error"], rows[0]["came"]) == ("unavailable", "page")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -118,6 +159,19 @@ def test_no_cell_is_a_formula(conversation: Conversation, bob: User) -> None:
         ("\u00a0=1", "'\u00a0=1"),
         ("\r=1", "'\r=1"),
         ("＝1", "'＝1"),
+        ("﹦1", "'﹦1"),
+        ("⁼1", "'⁼1"),
+        ("﹢1", "'﹢1"),
+        ("\u22121", "'\u22121"),
+        ("\u3000=1", "'\u3000=1"),
+        ("\u200b=1", "'\u200b=1"),
+        ("\x0b\x0c=1", "'\x0b\x0c=1"),
+        ("\x7f=1", "'\x7f=1"),
+        ("\u202e@cmd", "'\u202e@cmd"),
+        ("\nplain", "'\nplain"),
+        ("\tplain", "'\tplain"),
+        ("", ""),
+        ("   ", "   "),
         (-2, -2),
         (1.5, 1.5),
         (None, ""),
