@@ -5,6 +5,7 @@ permission. Forms that are sent all the same are refused before anything looks a
 """
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -146,13 +147,27 @@ class ReadOnlyAdmin(Base):
     ) -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
-        self._note(request, None, {"list": str(self.opts.model_name)})
-        return super().changelist_view(request, extra_context)
+        response = super().changelist_view(request, extra_context)
+        if response.status_code == HTTPStatus.OK:  # else he is sent to a list that makes sense
+            self._note(request, None, self._listed(request, response))
+        return response
+
+    def _listed(self, request: HttpRequest, response: HttpResponse) -> dict[str, Any]:
+        """What a list that is about to be rendered shows. Of what was searched for, no word."""
+        context = getattr(response, "context_data", None) or {}
+        rows = context["cl"].result_list if "cl" in context else ()
+        found: dict[str, Any] = {
+            "list": str(self.opts.model_name),
+            "shown": [str(row.pk) for row in rows],
+        }
+        if words := request.GET.get("q"):
+            found["query"] = access_log.fingerprint(words)
+        return found
 
     def _note(
         self, request: HttpRequest, conversation: Conversation | None, detail: dict[str, Any]
     ) -> None:
-        """Who reads here is on record, too. What he searched for is not: it may be what is read."""
+        """Who reads here is on record, too."""
         if not self.has_view_permission(request):
             return  # he is about to be told so
         assert isinstance(request.user, User)

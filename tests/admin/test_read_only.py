@@ -17,6 +17,7 @@ from chat.models import (
     User,
     Verdict,
 )
+from chat.record import access_log
 from tests.admin.conftest import RECORDS, Story
 from tests.admin.pages import Elements, html_of, list_url, page_url
 
@@ -99,6 +100,18 @@ def test_who_reads_is_on_record(root: Client, story: Story) -> None:
     found = AccessEntry.objects.order_by("number").values_list("kind", "actor_name")
     assert list(found) == [(AccessKind.ADMIN, "root")] * 10
     assert AccessEntry.objects.get(number=1).conversation_id == story.conversation.pk
+
+
+def test_a_search_is_on_record_with_what_it_showed_and_no_word_of_it(
+    root: Client, story: Story
+) -> None:
+    root.get(list_url("message"), {"q": "friction"})
+    detail = AccessEntry.objects.get().detail
+    assert (detail["list"], detail["shown"]) == ("message", [str(story.first.pk)])
+    assert detail["query"] == access_log.fingerprint("friction")
+    assert "friction" not in str(detail)
+    html_of(root.get(list_url("message"), {"q": "nothing like it"}))
+    assert AccessEntry.objects.get(number=2).detail["shown"] == []
 
 
 def test_there_is_no_way_around_the_record(root: Client, story: Story) -> None:
