@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from chat.admin.readonly import when
+from chat.admin.readonly import exactly, when
 from chat.models import AccessEntry, LegalHold, Tombstone
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ else:
 
 class CustodyAdmin(Base):
     actions = None
+    change_form_template = "admin/chat/custody.html"
+    show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     list_per_page = 100
 
@@ -47,6 +49,21 @@ class AccessEntryAdmin(CustodyAdmin):
         "conversation_id",
     )
     list_filter = ("kind",)
+    fields = (
+        "number",
+        exactly("at", _("when")),
+        "actor_name",
+        "actor_id",
+        "kind",
+        "subject_name",
+        "subject_id",
+        "conversation_id",
+        "purpose",
+        "detail",
+        "previous",
+        "hash",
+    )
+    readonly_fields = fields
     search_fields = ("actor_name", "subject_name", "purpose", "=conversation_id")
     ordering = ("-number",)
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Left
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
@@ -164,6 +165,7 @@ class MessageAdmin(ReadOnlyAdmin):
         WITHHELD_EXACTLY,
         "whole_text",
         "whole_reasoning",
+        "called",
         "made_by",
         "judged",
     )
@@ -172,6 +174,7 @@ class MessageAdmin(ReadOnlyAdmin):
         WITHHELD_EXACTLY,
         "whole_text",
         "whole_reasoning",
+        "called",
         "made_by",
         "judged",
     )
@@ -230,6 +233,11 @@ class MessageAdmin(ReadOnlyAdmin):
     @admin.display(description=_("reasoning"))
     def whole_reasoning(self, obj: Message) -> str:
         return plain(obj.reasoning)
+
+    @admin.display(description=_("tool calls"))
+    def called(self, obj: Message) -> str:
+        calls = {"calls": obj.tool_calls.all()}
+        return render_to_string("review/_calls.html", calls) if calls["calls"] else badges.NOTHING
 
     @admin.display(description=_("generation"))
     def made_by(self, obj: Message) -> str:

@@ -99,7 +99,7 @@ class AccessEntry(Chained):
         ordering = ["-number"]
 
     def __str__(self) -> str:
-        return f"#{self.number} {self.actor_name}: {self.kind}"
+        return f"#{self.number} {self.actor_name}: {self.get_kind_display()}"
 
 
 class SealReason(models.TextChoices):

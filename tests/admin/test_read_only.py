@@ -121,3 +121,12 @@ def test_there_is_no_way_around_the_record(root: Client, story: Story) -> None:
     assert found.status_code == 403
     for obj in records_of(story):
         assert root.get(page_url(obj).replace("/change/", "/history/")).status_code == 403
+
+
+def test_an_entry_of_the_access_log_says_all_of_itself(root: Client, admin: User) -> None:
+    entry = access_log.note(admin, AccessKind.ADMIN, purpose="For once", detail={"list": "x"})
+    html = html_of(root.get(page_url(entry)))
+    for said in ("Read a record in the administration", "For once", entry.hash, entry.previous):
+        assert said in html
+    assert f"{entry.at:%Y-%m-%d %H:%M:%S} UTC" in html
+    assert "/history/" not in html

@@ -6,7 +6,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from chat.models import Conversation, Message, Receipt, User
+from chat.models import Conversation, Message, Receipt, ToolCall, User
 from tests.admin.conftest import Story
 from tests.admin.pages import Elements, html_of, page_url
 from tests.admin.rows import make_conversation, make_title, reply, say
@@ -260,3 +260,25 @@ def test_the_page_takes_the_same_number_of_queries_however_long_it_is(
         reply(message.parent, "Or else.")
     assert queries() == short
     assert short <= 18  # four of them for the entry in the access log
+
+
+def test_a_reply_that_only_calls_tools_is_not_shown_as_empty(root: Client, ada: User) -> None:
+    asked = say(make_conversation(ada), "How many?")
+    message = reply(asked, "")
+    ToolCall.objects.create(
+        message=message,
+        number=0,
+        round=1,
+        offset=0,
+        name="count_<ships>",
+        arguments='{"harbour": "north"}',
+        state="done",
+        result="Twelve <b>ships</b>.",
+    )
+    for html in (
+        article(shown(root, asked.conversation), message),
+        html_of(root.get(page_url(message))),
+    ):
+        assert "No text." not in html
+        for said in ("count_&lt;ships&gt;", "harbour", "Twelve &lt;b&gt;ships&lt;/b&gt;."):
+            assert said in html
