@@ -96,11 +96,11 @@ def contents(
     ``models``: a migration has its own, with the columns of its time.
     """
     get = partial(models.get_model, "chat")
-    owner = get("Conversation").objects.filter(pk=conversation_id).values_list("owner").first()
     made = get("Generation").objects.filter(conversation=conversation_id, purpose=Purpose.REPLY)
     if only is not None:
         made = made.filter(pk__in=list(only))
-    generations = list(made.values("pk", "message", *FACTS, *HASHED, *RECEIPT))
+    columns = ("pk", "message", "conversation__owner", *FACTS, *HASHED, *RECEIPT)
+    generations = list(made.values(*columns))
     rows = get("Message").objects.filter(conversation=conversation_id)
     shape = {pk: rest for pk, *rest in rows.values_list("pk", "parent", "generation")}
     runs = {row["pk"]: _run(row["message"], shape) for row in generations}
@@ -108,7 +108,7 @@ def contents(
     return {
         row["pk"]: {
             "format": FORMAT,
-            "owner": owner[0] if owner else None,
+            "owner": row["conversation__owner"],
             **{name: row[name] for name in (*FACTS, *RECEIPT)},
             **{name: _sha256(chain.canonical(row[name])) for name in HASHED},
             "messages": [messages[pk] for pk in runs[row["pk"]] if pk in messages],

@@ -33,6 +33,7 @@ from chat.models import (
 )
 from chat.models.conversation import WITH
 from chat.passed_on import by_message, request_of
+from chat.record import seals
 from chat.review import badges
 from chat.review.badges import Badge, badge_of
 from chat.review.facts import (
@@ -114,6 +115,9 @@ class Entry:
         return self.decisions[-1] if self.decisions else None
 
 
+UNPROVEN = (badges.DIFFERS, badges.UNSEALED)
+
+
 @dataclass(slots=True)
 class Transcript:
     conversation: Conversation
@@ -123,6 +127,7 @@ class Transcript:
     notable: list[tuple[int, list[Badge]]]
     notable_more: int
     titles: list[tuple[Generation, Badge, list[Fact]]]
+    gone: int  # replies that were sealed and are not there
 
 
 def transcript(
@@ -158,11 +163,21 @@ def transcript(
         cut = entry.place.parent
         if cut and entry.message.role == rows[cut]["role"] == Role.ASSISTANT:
             entry.marks.append(badges.continues(cut))
-    wrong = {entry.message.pk for entry in entries if entry.proof is badges.DIFFERS}
+    sealed = seals.latest(conversation.pk)
+    made = [entry.generation.pk for entry in entries if entry.generation is not None]
+    now = seals.contents(conversation.pk, made)
+    for entry in entries:
+        key = entry.generation.pk if entry.generation is not None else None
+        if key in now and (key in sealed or entry.proof) and sealed.get(key) != now[key]:
+            entry.marks.append(badges.UNSEALED)
+    wrong = {
+        entry.message.pk: [mark for mark in (entry.proof, *entry.marks) if mark in UNPROVEN]
+        for entry in entries
+    }
     notable = [
         (place.id, marks)
         for place in order
-        if (marks := _notable(rows[place.id], differs=place.id in wrong))
+        if (marks := _notable(rows[place.id], wrong.get(place.id, [])))
     ]
     return Transcript(
         conversation=conversation,
@@ -175,6 +190,7 @@ def transcript(
             (generation, badge_of(generation.state), generation_facts(generation))
             for generation in conversation.generations.filter(purpose=Purpose.TITLE).order_by("pk")
         ],
+        gone=len(sealed.keys() - {row["generation"] for row in rows.values()}),
     )
 
 
@@ -187,6 +203,7 @@ def _outline(conversation: Conversation) -> list[Any]:
             "parent",
             "role",
             "withheld_at",
+            "generation",
             "generation__state",
             "generation__receipt__verdict",
             "review__state",
@@ -203,9 +220,9 @@ def _page_of(order: list[Place], wanted: Mapping[str, str]) -> str | int:
     return wanted.get("page", 1)
 
 
-def _notable(row: Any, *, differs: bool) -> list[Badge]:
+def _notable(row: Any, wrong: list[Badge]) -> list[Badge]:
     # Texts are hashed for the page on show only; all others of a long conversation are not read.
-    found = [badges.DIFFERS] if differs else []
+    found = list(wrong)
     if row["review__state"] in WAITING:
         found.append(badges.WAITS)
     if row["is_flagged"] or row["generation__receipt__verdict"] == VerdictState.FLAGGED:

@@ -6,7 +6,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from chat.models import Conversation, Message, Receipt, ToolCall, User
+from chat.models import Conversation, Generation, Message, Receipt, ToolCall, User
 from tests.admin.conftest import Story
 from tests.admin.pages import Elements, html_of, page_url
 from tests.admin.rows import make_conversation, make_title, reply, say
@@ -259,7 +259,7 @@ def test_the_page_takes_the_same_number_of_queries_however_long_it_is(
         message = reply(say(story.conversation, "More?", message), f"More {number}.")
         reply(message.parent, "Or else.")
     assert queries() == short
-    assert short <= 18  # four of them for the entry in the access log
+    assert short <= 23  # four of them for the entry in the access log, and five for the seals
 
 
 def test_a_reply_that_only_calls_tools_is_not_shown_as_empty(root: Client, ada: User) -> None:
@@ -282,3 +282,22 @@ def test_a_reply_that_only_calls_tools_is_not_shown_as_empty(root: Client, ada: 
         assert "No text." not in html
         for said in ("count_&lt;ships&gt;", "harbour", "Twelve &lt;b&gt;ships&lt;/b&gt;."):
             assert said in html
+
+
+def test_what_is_not_as_it_was_sealed_is_marked(root: Client, story: Story) -> None:
+    assert "Not as it was sealed" not in shown(root, story.conversation)
+    Generation.objects.filter(message=story.second).update(finish_reason="length")
+    Message.objects.filter(pk=story.follow_up.pk).update(text="Another question?")
+    html = shown(root, story.conversation)
+    for message in (story.second, story.failed, story.flagged):
+        assert "Not as it was sealed" in article(html, message)
+    assert "Not as it was sealed" not in article(html, story.first)
+    assert html.count("Not as it was sealed") == 6  # and as often under "Worth a look"
+
+
+def test_a_reply_that_somebody_deleted_is_missed(root: Client, story: Story) -> None:
+    missing = "is not here any more, and nobody purged it"
+    assert missing not in shown(root, story.conversation)
+    story.first.generation.delete()
+    story.first.delete()
+    assert missing in shown(root, story.conversation)
