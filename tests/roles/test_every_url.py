@@ -86,13 +86,14 @@ ROWS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "^v1(?:/.*)?$": (NOBODY, NOBODY),
     "setup/<str:token>/": (NOBODY, NOBODY),
     "review/": (REVIEWERS, REVIEWERS),
+    "review/next": (REVIEWERS, NOBODY),
     "review/export/": (EXPORTERS, EXPORTERS),
     "review/holds/": (HOLDERS, HOLDERS),
     "review/holds/<int:hold_id>/release": (HOLDERS, HOLDERS),
     R: (REVIEWERS, READERS),
     R + "purpose": (REVIEWERS, READERS),
     R + "news": (REVIEWERS, READERS),
-    R + "identity": (NOBODY, NOBODY),  # reviewing is not anonymous here
+    R + "identity": (REVIEWERS, NOBODY),  # back to the page: reviewing is not anonymous here
     RM + "assign": (REVIEWERS, READERS),
     RM + "decide": (REVIEWERS, READERS),
     RM + "answer": (REVIEWERS, READERS),
