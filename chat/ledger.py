@@ -1,4 +1,4 @@
-"""The ledger: a row for every generation that has ended, and the times that are measured later.
+"""The ledger: a row for every generation that has ended, and for every text judged remotely.
 
 A row is entered in the transaction that reconciles its generation, so neither is without the other.
 Times that come from outside (the first fragment sent, the first text painted) may come before the
@@ -12,7 +12,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from chat.models import Generation, Purpose, Transport, Usage
+from chat.engine.tally import Tally
+from chat.models import Generation, PaidFor, Purpose, State, Transport, Usage
 from chat.models.generation import TERMINAL
 
 TOKENS_PRICED = 1_000_000
@@ -57,6 +58,23 @@ def enter(generation: Generation) -> None:
         tokens_per_second=generation.tokens_per_second,
     )
     Usage.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def enter_moderation(user_id: int, spent: Tally, state: State, error_kind: str) -> None:
+    """Enter what a remote backend took for one text, at the expense of its writer."""
+    tokens = spent.prompt_tokens, spent.completion_tokens
+    Usage.objects.create(
+        user_id=user_id,
+        ended_at=timezone.now(),
+        purpose=PaidFor.MODERATION,
+        model=spent.model[:200],
+        state=state,
+        error_kind=error_kind,
+        calls=spent.calls,
+        prompt_tokens=tokens[0],
+        completion_tokens=tokens[1],
+        cost=cost(spent.model, *tokens),
+    )
 
 
 def cost(model: str, prompt_tokens: int | None, completion_tokens: int | None) -> Decimal | None:

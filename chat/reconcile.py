@@ -21,6 +21,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from chat import answers, doorbell, ledger, passed_on, policy, verdicts
+from chat.asking import ask_metered
 from chat.database import in_database
 from chat.engine.provider import Provider
 from chat.models import (
@@ -126,6 +127,7 @@ class Taken:
     at: Place
     direction: Direction
     current: Current
+    owner_id: int
 
 
 async def moderate_pending(
@@ -147,10 +149,10 @@ async def moderate_pending(
         taken = await in_database(_take, message_id, name, at_once)
         if taken is None:
             continue
-        backend = taken.current.backend(name, taken.direction, provider)
+        at = taken.direction, taken.current, provider, taken.owner_id
         try:
             async with asyncio.timeout(ANSWER_S):
-                result = await ask(backend, taken.text)
+                result = await ask_metered(name, taken.text, *at)
         except (ModerationUnavailable, TimeoutError) as error:
             logger.warning("moderation_unavailable", backend=name, error=str(error))
             await in_database(_postpone, message_id, name)
@@ -303,11 +305,13 @@ def _take(message_id: int, name: str, at_once: bool) -> Taken | None:
     mine = pending.filter(pk=verdict.pk, next_try_at=verdict.next_try_at)
     if not mine.update(next_try_at=timezone.now() + timedelta(seconds=LEASE_S), error=""):
         return None
-    message = Message.objects.select_related("generation__assistant").filter(pk=message_id).first()
+    rows = Message.objects.select_related("generation__assistant", "conversation")
+    message = rows.filter(pk=message_id).first()
     if message is None:
         return None
     text, at = judged(message)
-    return Taken(name, text, at, verdicts.direction_of(message), current)
+    direction, owner_id = verdicts.direction_of(message), message.conversation.owner_id
+    return Taken(name, text, at, direction, current, owner_id)
 
 
 def _waiting() -> QuerySet[Verdict]:

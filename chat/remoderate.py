@@ -19,6 +19,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from chat import policy, reconcile, verdicts
+from chat.asking import ask_metered
 from chat.database import in_database
 from chat.engine.provider import Provider
 from chat.models import (
@@ -30,7 +31,6 @@ from chat.models import (
     Verdict,
     VerdictState,
 )
-from chat.moderation.base import ask
 from chat.moderation.registry import AT_ONCE
 from chat.policy import RULES, Current
 from chat.verdicts import Place
@@ -176,10 +176,10 @@ async def _revise(
             same += [verdict.pk for verdict, _ in revised]
             continue
         if ran and (message := await in_database(_message, message_id)) is not None:
-            text, at, direction = message
+            text, at, direction, owner_id = message
             for verdict in (verdict for verdict in mine if verdict.backend in ran):
-                asked = current.backend(verdict.backend, direction, provider)
-                result = await ask(asked, text)
+                asked = direction, current, provider, owner_id
+                result = await ask_metered(verdict.backend, text, *asked)
                 revised.append((verdict, verdicts.opinion(result, direction, current, at)))
         await in_database(verdicts.revise, message_id, revised)
     await in_database(_keep, same, current)
@@ -210,13 +210,13 @@ def _must_run(verdict: Verdict, current: Current, backend: str) -> bool:
     return current.versions.get(verdict.backend, verdict.version) != verdict.version
 
 
-def _message(message_id: int) -> tuple[str, Place, str] | None:
-    rows = Message.objects.select_related("generation__assistant").filter(pk=message_id)
-    message = rows.first()
+def _message(message_id: int) -> tuple[str, Place, str, int] | None:
+    rows = Message.objects.select_related("generation__assistant", "conversation")
+    message = rows.filter(pk=message_id).first()
     if message is None:
         return None  # purged meanwhile
     text, at = reconcile.judged(message)
-    return text, at, verdicts.direction_of(message)
+    return text, at, verdicts.direction_of(message), message.conversation.owner_id
 
 
 async def _judge_by_rules(provider: Provider, current: Current) -> int:

@@ -16,8 +16,8 @@ from django.utils import timezone
 from chat import doorbell, ledger, verdicts
 from chat.database import in_database
 from chat.engine.errors import ProviderError
-from chat.engine.events import UsageDelta
 from chat.engine.provider import Provider
+from chat.engine.tally import Tally, tallied
 from chat.models import Action, Conversation, Direction, Generation, Message, Purpose, State
 from chat.moderation.base import ModerationUnavailable, Unclear, ask
 from chat.policy import Current
@@ -67,16 +67,16 @@ async def run(job: Any, provider: Provider, check: Awaitable[None]) -> None:
 
     ``check`` raises a ProviderError when no model may read the question.
     """
-    usage: UsageDelta | None = None
     error: ProviderError | None = None
-    try:
-        await check
-        answer, usage = await provider.completion(job.request)
-        title = tidy(answer)
-        await _refuse_unfit(title, job.current, provider)
-    except ProviderError as failure:
-        title, error = "", failure
-    await in_database(_save, job, title, usage, error)
+    with tallied() as spent:
+        try:
+            await check
+            answer, _ = await provider.completion(job.request)
+            title = tidy(answer)
+            await _refuse_unfit(title, job.current, provider)
+        except ProviderError as failure:
+            title, error = "", failure
+    await in_database(_save, job, title, spent, error)
     if title:
         doorbell.ring_user(job.owner_id)
 
@@ -112,7 +112,7 @@ def tidy(answer: str) -> str:
     return line
 
 
-def _save(job: Any, title: str, usage: UsageDelta | None, error: ProviderError | None) -> None:
+def _save(job: Any, title: str, spent: Tally, error: ProviderError | None) -> None:
     now = timezone.now()
     with transaction.atomic():
         question = Message.objects.filter(pk=job.question_id).first()
@@ -124,9 +124,9 @@ def _save(job: Any, title: str, usage: UsageDelta | None, error: ProviderError |
             expect=State.STREAMING,
             finished_at=now,
             reconciled_at=now,
-            calls=1,
-            prompt_tokens=usage.prompt_tokens if usage else None,
-            completion_tokens=usage.completion_tokens if usage else None,
+            calls=spent.calls,
+            prompt_tokens=spent.prompt_tokens or None,
+            completion_tokens=spent.completion_tokens or None,
             error_kind=error.kind if error else "" if title else "empty",
             error_detail=error.detail if error else "",
         )

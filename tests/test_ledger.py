@@ -3,21 +3,25 @@
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.db import transaction
 
-from chat import actions, ledger, services, sweeper
+from chat import actions, ledger, services, sweeper, titles
 from chat.database import in_database
 from chat.models import Generation, Purpose, State, Timeline, Transport, Usage, User
 from chat.models.generation import TERMINAL
+from chat.worker.questions import Moderated
 from tests.admin.rows import make_conversation, make_title, reply, say
 from tests.fake_provider import Cut, FakeProvider, Gate, Script, Status, Text
 from tests.fake_provider import reply as answer
 from tests.support import eventually
 from tests.talk import ask
+
+REFUSED = {"error": {"message": "Unsupported parameter: temperature", "param": "temperature"}}
 
 
 def enter(generation: Generation) -> Usage:
@@ -167,6 +171,44 @@ async def test_a_title_is_entered_with_its_tokens(
     assert row.state == "complete"
     assert row.calls == 1
     assert await Usage.objects.acount() == 2
+
+
+async def test_a_title_counts_the_requests_that_were_made_for_it(
+    running: services.Services, provider: FakeProvider, ada: User
+) -> None:
+    provider.override("titles", Script(Status(400, body=REFUSED)))
+    await in_database(ask, ada)
+
+    async def titled() -> Usage | None:
+        return await Usage.objects.filter(purpose=Purpose.TITLE).afirst()
+
+    row = await eventually(titled)
+    assert row is not None
+    made = [request for request in provider.requests if request.kind == "completion"]
+    assert row.state == "failed"
+    assert row.calls == len(made) == 2  # once more without what was refused
+
+
+async def test_a_title_that_no_model_may_be_asked_for_has_no_request(
+    running: services.Services, ada: User
+) -> None:
+    title = await in_database(
+        lambda: make_title(make_conversation(ada), state=State.STREAMING, attempt=1)
+    )
+
+    async def refuse() -> None:
+        raise Moderated
+
+    job = SimpleNamespace(
+        generation_id=title.pk,
+        attempt=1,
+        question_id=None,
+        conversation_id=title.conversation_id,
+        owner_id=ada.pk,
+    )
+    await titles.run(job, running.provider, refuse())
+    row = await Usage.objects.aget(generation_id=title.pk)
+    assert (row.state, row.error_kind, row.calls) == ("failed", "moderated", 0)
 
 
 async def test_a_stopped_one_and_one_that_nobody_claimed_are_entered(

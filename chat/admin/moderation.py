@@ -4,7 +4,7 @@ A change holds for every message from then on; what was judged before is judged 
 (``chat.remoderate``).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from chat import policy
 from chat.admin.moderation_forms import ModerationRuleForm, PolicyRuleForm, TryForm
 from chat.admin.trying import try_out, with_line, with_rule
-from chat.models import Action, Direction, ModerationRule, PolicyRule
+from chat.models import Action, Direction, ModerationRule, PolicyRule, User
 from chat.policy import Current
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ class TryingAdmin(Base):
         if box.is_valid() and current is not None:
             given = box.cleaned_data
             remote = TRY_REMOTE in request.POST and self._may_send(request)
-            context["tried"] = try_out(given["text"], given["direction"], current, remote=remote)
+            asker = cast(User, request.user).pk
+            text, direction = given["text"], given["direction"]
+            context["tried"] = try_out(text, direction, current, asker, remote=remote)
         return context
 
 

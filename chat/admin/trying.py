@@ -7,10 +7,11 @@ from itertools import pairwise
 from asgiref.sync import async_to_sync
 
 from chat import policy, services
+from chat.asking import ask_metered
 from chat.engine.provider import Provider
 from chat.engine.wellformed import well_formed
 from chat.models import Action, Direction, ModerationRule, PolicyRule
-from chat.moderation.base import ModerationUnavailable, Result, Span, Unclear, ask
+from chat.moderation.base import ModerationUnavailable, Result, Span, Unclear
 from chat.moderation.operator import Rule
 from chat.moderation.policy import PolicyRule as Line
 from chat.moderation.policy import gravest
@@ -58,10 +59,12 @@ def with_line(line: PolicyRule) -> Current:
     return replace(now, policy=replace(now.policy, rules=lines))
 
 
-def try_out(text: str, direction: str, current: Current, *, remote: bool) -> Tried:
-    """Ask the backends that ask nobody, and the ``remote`` ones if told to."""
+def try_out(text: str, direction: str, current: Current, user_id: int, *, remote: bool) -> Tried:
+    """Ask the backends that ask nobody and, if told to, the ``remote`` ones at a user's expense."""
     names = (*current.at_once, *(current.remote if remote else ()))
-    found: list[Said] = async_to_sync(_ask_all)(well_formed(text), direction, current, names)
+    found: list[Said] = async_to_sync(_ask_all)(
+        well_formed(text), direction, current, names, user_id
+    )
     action = gravest([said.action for said in found if said.action])
     return Tried(tuple(found), action, str(Action(action).label))
 
@@ -70,17 +73,21 @@ def _key(line: Line) -> tuple[str, str]:
     return line.direction, line.category
 
 
-async def _ask_all(text: str, direction: str, current: Current, names: Iterable[str]) -> list[Said]:
+async def _ask_all(
+    text: str, direction: str, current: Current, names: Iterable[str], user_id: int
+) -> list[Said]:
     provider = Provider(services.endpoint)
     try:
-        return [await _ask(name, text, direction, current, provider) for name in names]
+        return [await _ask(name, text, direction, current, provider, user_id) for name in names]
     finally:
         await provider.close()
 
 
-async def _ask(name: str, text: str, direction: str, current: Current, provider: Provider) -> Said:
+async def _ask(
+    name: str, text: str, direction: str, current: Current, provider: Provider, user_id: int
+) -> Said:
     try:
-        found = await ask(current.backend(name, Direction(direction), provider), text)
+        found = await ask_metered(name, text, Direction(direction), current, provider, user_id)
     except ModerationUnavailable as error:
         return Said(name, problem=str(error) or type(error).__name__)
     if isinstance(found, Unclear):

@@ -22,7 +22,6 @@ from chat.models import (
     Role,
     State,
     ToolCall,
-    Transport,
 )
 from chat.models.tools import NAME_CHARS
 
@@ -60,7 +59,7 @@ def accept(key: ApiKey, asked: Asked, conversation_id: UUID, request_id: str) ->
             model=asked.model,
             request=asked.given,
             request_id=request_id,
-            transport=Transport.API,
+            transport=asked.transport,
         )
         transaction.on_commit(services.wake_worker)
     return generation.pk

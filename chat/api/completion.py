@@ -116,6 +116,8 @@ class CompletionResponse(StreamingHttpResponse):
                     yield piece
             else:
                 assert self._reply.ending is not None
+                if not self._reply.ending.withheld:
+                    self._reply.served()
                 yield chunks.dumps(self._completion.whole(*self._end(self._reply.ending)))
         finally:
             self._reply.leave()

@@ -99,7 +99,7 @@ class Followed:
         self._served = True
         assert self._accepting is not None
         elapsed_ms = (time.monotonic() - self._asked_at) * 1000
-        _start(_keep_served(self._accepting.result(), elapsed_ms))
+        _start(_keep_served(self._accepting.result(), elapsed_ms, self._asked.transport))
 
     async def _guard(self) -> None:
         """Is the key still good?
@@ -168,6 +168,6 @@ def _start(work: Coroutine[Any, Any, None]) -> None:
     task.add_done_callback(_tasks.discard)
 
 
-async def _keep_served(generation_id: int, elapsed_ms: float) -> None:
+async def _keep_served(generation_id: int, elapsed_ms: float, transport: Transport) -> None:
     with contextlib.suppress(DatabaseError):
-        await in_database(ledger.keep_served, generation_id, elapsed_ms, Transport.API)
+        await in_database(ledger.keep_served, generation_id, elapsed_ms, transport)

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from chat.api.errors import ApiError, invalid, unknown_model
 from chat.api.transcripts import Said, said
+from chat.models import Transport
 
 MESSAGES_MAX = 2048
 MODEL_CHARS = 200
@@ -39,6 +40,10 @@ class Asked:
     include_usage: bool
     said: tuple[Said, ...] = field(repr=False)
     given: dict[str, Any] = field(repr=False)
+
+    @property
+    def transport(self) -> Transport:
+        return Transport.API if self.stream else Transport.API_WHOLE
 
     @property
     def characters(self) -> int:

@@ -19,6 +19,7 @@ import httpx2
 import openai
 from openai import AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
+from chat.engine import tally
 from chat.engine.answer import Answer, decoded
 from chat.engine.chunks import Chunks
 from chat.engine.errors import (
@@ -119,11 +120,13 @@ class Provider:
         chunks = Chunks()
         with _translated(self._endpoint()):
             deltas = chunks.feed(answer) + chunks.finish()
+            usage = [delta for delta in deltas if isinstance(delta, UsageDelta)][-1:]
+            for one in usage:  # of an answer that cannot be used, too
+                tally.current().add(one)
             if chunks.error is not None:
                 raise chunks.error
-        usage = [delta for delta in deltas if isinstance(delta, UsageDelta)]
         text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
-        return text, usage[-1] if usage else None
+        return text, usage[0] if usage else None
 
     async def models(self) -> list[str]:
         """The names of the models that the endpoint lists.
@@ -156,6 +159,7 @@ class Provider:
 
     async def _post(self, path: str, body: dict[str, Any]) -> Any:
         endpoint = self._endpoint()
+        tally.current().call(body["model"])
         with _translated(endpoint, body):
             async with asyncio.timeout(COMPLETE_S):
                 return await self._client(endpoint).post(path, body=body, cast_to=object)

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from chat import services
 from chat.metrics import names, state
 from chat.metrics.totals import LEDGER, MEASURES, NONE, Histogram, Totals
-from chat.models import Purpose
+from chat.models import PaidFor, Purpose
 from chat.models.generation import ACTIVE
 from chat.operate import figures, process
 
@@ -60,26 +60,27 @@ def _ended(totals: Totals) -> Iterator[Metric]:
     sums: dict[names.Metric, defaultdict[tuple[str, ...], float]] = {
         metric: defaultdict(float)
         for metric in (
-            *(names.REPLIES, names.TITLES, names.ENDED_EARLY, names.ERRORS),
+            *(names.REPLIES, names.TITLES, names.MODERATIONS, names.ENDED_EARLY, names.ERRORS),
             *(names.CALLS, names.TOKENS_IN, names.TOKENS_OUT, names.COST),
         )
     }
     for group, (count, calls, tokens_in, tokens_out, cost) in totals.counted.items():
         purpose, name, transport, ended, reason, error = group
         model = totals.label(name)
-        if purpose == Purpose.REPLY:
+        if purpose == PaidFor.REPLY:
             sums[names.REPLIES][model, transport or NONE, ended] += count
             if reason:
                 sums[names.ENDED_EARLY][model, reason] += count
             if error:
                 sums[names.ERRORS][model, error] += count
         else:
-            sums[names.TITLES][model, ended] += count
+            of = names.TITLES if purpose == PaidFor.TITLE else names.MODERATIONS
+            sums[of][model, ended] += count
         sums[names.CALLS][model, purpose] += calls
         sums[names.TOKENS_IN][model, purpose] += tokens_in
         sums[names.TOKENS_OUT][model, purpose] += tokens_out
         if cost is not None:
-            sums[names.COST][model, settings.PRICE_CURRENCY] += float(cost)
+            sums[names.COST][model, purpose, settings.PRICE_CURRENCY] += float(cost)
     for metric, values in sums.items():
         yield _family(CounterMetricFamily, metric, values)
     for field_name, (metric, _unit) in MEASURES.items():

@@ -17,6 +17,11 @@ class Metric(NamedTuple):
 # Counters of what has ended, from the ledger. The format adds "_total" to their names.
 REPLIES = Metric("parley_replies", "Replies that ended.", ("model", "transport", "state"))
 TITLES = Metric("parley_titles", "Titles that ended.", ("model", "state"))
+MODERATIONS = Metric(
+    "parley_moderations",
+    "Texts that a remote moderation backend was asked about.",
+    ("model", "state"),
+)
 ENDED_EARLY = Metric(
     "parley_replies_ended_early",
     "Replies that were stopped or given up, by reason.",
@@ -29,7 +34,7 @@ TOKENS_OUT = Metric("parley_completion_tokens", "Tokens from models.", ("model",
 COST = Metric(
     "parley_cost",
     "Cost in the currency of the label, of models with a price.",
-    ("model", "currency"),
+    ("model", "purpose", "currency"),
 )
 
 # Histograms of replies, from the ledger.

@@ -28,7 +28,7 @@ class Verdicts:
     def counts(self) -> tuple[tuple[str, str, int], ...]:
         with self._lock:
             if time.monotonic() - self._counted_at >= VERDICTS_EVERY_S:
-                rows = Verdict.objects.values_list("state", "backend").annotate(Count("pk"))
+                rows = Verdict.objects.values_list("state", "backend").annotate(count=Count("*"))
                 self._counts = tuple(rows.order_by("state", "backend"))
                 self._counted_at = time.monotonic()
             return self._counts

@@ -45,7 +45,7 @@ from chat.models.review import (
     ReviewState,
 )
 from chat.models.tools import CallState, Decision, ServerTransport, ToolCall, ToolServer
-from chat.models.usage import Usage
+from chat.models.usage import PaidFor, Usage
 
 __all__ = [
     "AccessEntry",
@@ -70,6 +70,7 @@ __all__ = [
     "Message",
     "ModerationRule",
     "Opinion",
+    "PaidFor",
     "PolicyRule",
     "Purpose",
     "Receipt",

@@ -47,6 +47,7 @@ class Transport(models.TextChoices):
     WEBSOCKET = "websocket", "WebSocket"
     SSE = "sse", "Server-Sent Events"
     API = "api", "API"
+    API_WHOLE = "api_whole", _("API, not streamed")  # its first token comes with its last
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):

@@ -84,6 +84,8 @@ class Verdict(models.Model):
             models.Index(
                 fields=["next_try_at"], name="verdict_pending", condition=models.Q(state="pending")
             ),
+            # Holds all that is counted of them, so that counting reads no scores and no passages.
+            models.Index(fields=["decided_at", "state", "backend"], name="verdict_counts"),
         ]
 
     def __str__(self) -> str:

@@ -56,7 +56,11 @@ class ReviewItem(models.Model):
     class Meta:
         verbose_name = _("review item")
         verbose_name_plural = _("review items")
-        indexes = [models.Index(fields=["state", "opened_at"], name="review_queue")]
+        indexes = [
+            models.Index(fields=["state", "opened_at"], name="review_queue"),
+            models.Index(fields=["opened_at"], name="review_opened"),
+            models.Index(fields=["closed_at"], name="review_closed"),
+        ]
         # Not Django's default permissions alone: nobody reviews by right of being a superuser.
         permissions = [
             ("review_transcripts", "Can read transcripts and decide on them"),

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,26 +80,44 @@ async def test_a_streamed_completion(client: AsyncOpenAI, provider: FakeProvider
     assert [c.usage for c in chunks[:-1]] == [None] * (len(chunks) - 1)
 
 
-async def test_of_a_streamed_completion_the_first_chunk_is_timed(
-    caller: Caller, client: AsyncOpenAI, provider: FakeProvider
-) -> None:
-    provider.enqueue(Script(Wait(0.2), Text("Timed at last."), Finish(), Done()))
-    stream = await client.chat.completions.create(model="fake", messages=HELLO, stream=True)
-    async with stream:
-        async for _chunk in stream:
-            pass
+async def timed(caller: Caller, text: str) -> tuple[str, float]:
+    """How the reply with this text went out, and when."""
 
-    async def timed() -> list[Any]:
+    async def probe() -> list[Any]:
         return caller.rows(
             "SELECT u.transport, u.ttft_served_ms FROM chat_usage u"
             " JOIN chat_generation g ON g.id = u.generation_id"
             " JOIN chat_message m ON m.id = g.message_id"
-            " WHERE m.text = 'Timed at last.' AND u.ttft_served_ms IS NOT NULL"
+            f" WHERE m.text = '{text}' AND u.ttft_served_ms IS NOT NULL"
         )
 
-    ((transport, served_ms),) = await eventually(timed)
+    ((transport, served_ms),) = await eventually(probe)
+    return transport, served_ms
+
+
+async def test_of_a_streamed_completion_the_first_chunk_is_timed(
+    caller: Caller, client: AsyncOpenAI, provider: FakeProvider
+) -> None:
+    provider.enqueue(Script(Wait(0.2), Text("Timed at "), Wait(0.5), Text("last."), Finish()))
+    stream = await client.chat.completions.create(model="fake", messages=HELLO, stream=True)
+    async with stream:
+        async for _chunk in stream:
+            pass
+    transport, served_ms = await timed(caller, "Timed at last.")
     assert transport == "api"
-    assert served_ms >= 200
+    assert 200 <= served_ms < 700
+
+
+async def test_of_a_whole_completion_the_whole_is_timed(
+    caller: Caller, client: AsyncOpenAI, provider: FakeProvider
+) -> None:
+    provider.enqueue(Script(Wait(0.2), Text("Timed as a "), Wait(0.5), Text("whole."), Finish()))
+    began = time.monotonic()
+    await client.chat.completions.create(model="fake", messages=HELLO)
+    waited_ms = (time.monotonic() - began) * 1000
+    transport, served_ms = await timed(caller, "Timed as a whole.")
+    assert transport == "api_whole"
+    assert 700 <= served_ms <= waited_ms
 
 
 async def test_tool_calls_are_the_callers_to_run(

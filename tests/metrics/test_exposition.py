@@ -76,6 +76,8 @@ def test_counters_are_the_ledgers(ada: User, scrape: Scrape) -> None:
     spent(ada, state="stopped", stop_reason="user", transport="sse")
     spent(ada, state="failed", error_kind="timeout", transport="", calls=3)
     spent(ada, purpose="title", transport="")
+    judged = {"purpose": "moderation", "model": "judge-1", "transport": "", "prompt_tokens": 0}
+    spent(ada, **judged, calls=2, cost=Decimal("0.5"), completion_tokens=7)
     found = scrape()
     assert value(found, "parley_replies_total") == 3
     assert value(found, "parley_replies_total", state="complete", transport="websocket") == 1
@@ -86,7 +88,12 @@ def test_counters_are_the_ledgers(ada: User, scrape: Scrape) -> None:
     assert value(found, "parley_provider_calls_total", purpose="reply") == 5
     assert value(found, "parley_prompt_tokens_total") == 400
     assert value(found, "parley_completion_tokens_total", purpose="title") == 10
-    assert value(found, "parley_cost_total", currency="USD") == 0.25
+    assert value(found, "parley_cost_total", currency="USD", purpose="reply") == 0.25
+    judge_1 = {"model": "judge-1", "purpose": "moderation"}
+    assert value(found, "parley_moderations_total", model="judge-1", state="complete") == 1
+    assert value(found, "parley_provider_calls_total", **judge_1) == 2
+    assert value(found, "parley_completion_tokens_total", **judge_1) == 7
+    assert value(found, "parley_cost_total", **judge_1) == 0.5
 
 
 def test_histograms_are_cumulative_and_in_seconds(ada: User, scrape: Scrape) -> None:

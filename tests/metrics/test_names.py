@@ -10,7 +10,7 @@ from chat.metrics import names
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = [one for one in vars(names).values() if isinstance(one, names.Metric)]
 COUNTERS = {
-    *(names.REPLIES, names.TITLES, names.ENDED_EARLY, names.ERRORS),
+    *(names.REPLIES, names.TITLES, names.MODERATIONS, names.ENDED_EARLY, names.ERRORS),
     *(names.CALLS, names.TOKENS_IN, names.TOKENS_OUT, names.COST),
 }
 

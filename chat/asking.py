@@ -1,0 +1,58 @@
+"""Ask a moderation backend; what a remote one has taken goes to the ledger, verdict or not."""
+
+import asyncio
+from collections.abc import Awaitable
+
+import structlog
+from django.db import DatabaseError
+
+from chat import ledger
+from chat.database import in_database
+from chat.engine.errors import ProviderError
+from chat.engine.provider import Provider
+from chat.engine.tally import Tally, tallied
+from chat.models import State
+from chat.moderation.base import ModerationUnavailable, Result, Unclear, ask
+from chat.policy import Current
+
+logger = structlog.get_logger()
+
+UNAVAILABLE, UNCLEAR = "unavailable", "unclear"
+
+
+async def ask_metered(
+    name: str, text: str, direction: str, current: Current, provider: Provider, user_id: int
+) -> Result | Unclear:
+    """The opinion of the backend of this name, at the expense of the user whose text it is.
+
+    Raises:
+        ModerationUnavailable: ask again later.
+    """
+    state, kind = State.INTERRUPTED, ""  # unless it comes to an end
+    with tallied() as spent:
+        try:
+            found = await ask(current.backend(name, direction, provider), text)
+            state = State.FAILED if isinstance(found, Unclear) else State.COMPLETE
+            kind = UNCLEAR if isinstance(found, Unclear) else ""
+        except ModerationUnavailable as error:
+            cause = error.__cause__
+            state = State.FAILED
+            kind = cause.kind if isinstance(cause, ProviderError) else UNAVAILABLE
+            raise
+        finally:
+            if spent.calls:
+                await _outlive(_enter(user_id, spent, state, kind))
+    return found
+
+
+async def _enter(user_id: int, spent: Tally, state: State, error_kind: str) -> None:
+    try:
+        await in_database(ledger.enter_moderation, user_id, spent, state, error_kind)
+    except DatabaseError as error:
+        # The verdict matters more. Whoever writes it down next finds the database away himself.
+        logger.warning("usage_not_kept", error=type(error).__name__)
+
+
+async def _outlive(work: Awaitable[None]) -> None:
+    """Whoever waits may be cancelled; what was paid for is entered all the same."""
+    await asyncio.shield(asyncio.ensure_future(work))
