@@ -8,6 +8,7 @@ import csv
 import io
 import unicodedata
 from collections.abc import Iterable
+from decimal import Decimal
 
 FORMULA = frozenset("=+-@\u2212")  # the last one is the minus sign of typographers
 UNSEEN = ("Z", "C")  # Unicode's categories of what programs may skip before they look
@@ -18,7 +19,7 @@ def cell(value: object) -> object:
     """The value as it may stand in a cell: numbers as they are, text that is no formula."""
     if value is None:
         return ""
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return value
     text = str(value).replace("\0", "")
     return f"'{text}" if text[:1] in FIRST or _begins_like_a_formula(text) else text

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from chat.operate.tables import NOTHING, milliseconds
 
-Kind = Literal["line", "bars", "stacked"]
+Kind = Literal["line", "bars", "stacked", "names"]
 Unit = Literal["ms", "count", "percent", "per_second", "money"]
 Text = str | Promise
 
@@ -26,10 +26,10 @@ class Series:
     plotted: bool = True  # else it is in the table alone
     line: bool = False  # among bars
 
-    def data(self) -> dict[str, Any]:
+    def data(self, count: int | None) -> dict[str, Any]:
         return {
             "name": str(self.name),
-            "values": self.values,
+            "values": self.values[:count],
             "colour": self.colour,
             "dashed": self.dashed,
             "line": self.line,
@@ -38,6 +38,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
+    """``plotted`` is how many of its labels are drawn, if not all; the table has them all.
+
+    Of the kind "names" each label is a name, and the bars lie.
+    """
+
     slug: str
     title: str
     kind: Kind
@@ -47,6 +52,7 @@ class Chart:
     note: str = ""
     head: str = ""  # of the first column
     wide: bool = False
+    plotted: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -76,8 +82,8 @@ class Chart:
             "slug": self.slug,
             "kind": self.kind,
             "unit": self.unit,
-            "labels": [str(label) for label in self.labels],
-            "series": [one.data() for one in self.series if one.plotted],
+            "labels": [str(label) for label in self.labels[: self.plotted]],
+            "series": [one.data(self.plotted) for one in self.series if one.plotted],
         }
 
 
@@ -89,7 +95,7 @@ def written(value: float | None, unit: Unit) -> str:
         case "ms":
             return milliseconds(value)
         case "percent":
-            return f"{value:.1f} %"
+            return percent(value)
         case "per_second":
             return f"{value:.1f}"
         case "money":
@@ -98,8 +104,12 @@ def written(value: float | None, unit: Unit) -> str:
             return f"{value:,.0f}"
 
 
+def percent(value: float) -> str:
+    return f"{value:.1f} %"
+
+
 def money(value: float | None) -> str:
     if value is None:
         return NOTHING
-    digits = 2 if value >= 1 or not value else 4
+    digits = 2 if abs(value) >= 1 or not value else 4
     return f"{value:,.{digits}f} {settings.PRICE_CURRENCY}"

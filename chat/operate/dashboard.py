@@ -7,10 +7,10 @@ from typing import NamedTuple
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from chat.models import Purpose, State, Transport, VerdictState
+from chat.models import PaidFor, State, Transport, VerdictState
 from chat.models.generation import TERMINAL
 from chat.operate import figures, measures
-from chat.operate.charts import Chart, Series, Text, money
+from chat.operate.charts import Chart, Series, Text, money, percent
 from chat.operate.measures import TTFT, Ended, Timings, percentile
 from chat.operate.periods import Asked
 from chat.operate.tables import NOTHING, STOP_REASONS, milliseconds
@@ -30,6 +30,7 @@ VERDICT_COLOURS = {
     VerdictState.ERROR: ORANGE,
     VerdictState.OVERRIDDEN: BLUE,
 }
+PURPOSE_COLOURS = {PaidFor.REPLY: GREEN, PaidFor.TITLE: BLUE, PaidFor.MODERATION: PURPLE}
 BINS_MS = (100, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, 30_000)
 
 
@@ -50,7 +51,7 @@ def measured() -> list[tuple[str, str, int]]:
 def tiles(timings: Timings, found: Sequence[Ended]) -> list[Tile]:
     replies = Counter[str]()
     for one in found:
-        replies[one.state] += one.count * (one.purpose == Purpose.REPLY)
+        replies[one.state] += one.count * (one.purpose == PaidFor.REPLY)
     total = replies.total()
     costs = [one.cost for one in found if one.cost is not None]
     tokens = sum(one.prompt_tokens + one.completion_tokens for one in found)
@@ -65,7 +66,7 @@ def tiles(timings: Timings, found: Sequence[Ended]) -> list[Tile]:
         _speed(timings.whole["tokens_per_second"]),
         Tile(
             _("Failed or interrupted"),
-            f"{bad / total:.1%}" if total else NOTHING,
+            percent(bad / total * 100) if total else NOTHING,
             ngettext("%(count)s reply", "%(count)s replies", bad) % {"count": f"{bad:,}"},
         ),
         Tile(
@@ -83,7 +84,7 @@ def tiles(timings: Timings, found: Sequence[Ended]) -> list[Tile]:
 
 
 def _share(part: int, whole: int, what: str) -> str:
-    return f"{part / whole:.1%} {what}" if whole else ""
+    return f"{percent(part / whole * 100)} {what}" if whole else ""
 
 
 def _spread(name: str, values: Sequence[float]) -> Tile:
@@ -98,7 +99,7 @@ def _speed(values: Sequence[float]) -> Tile:
 
 
 def charts(asked: Asked, timings: Timings, found: Sequence[Ended]) -> list[Chart]:
-    replies = [one for one in found if one.purpose == Purpose.REPLY]
+    replies = [one for one in found if one.purpose == PaidFor.REPLY]
     return [
         _ttft_over_time(asked, timings),
         _ttft_distribution(timings),
@@ -170,17 +171,23 @@ def _ttft_by(
     groups: dict[str, dict[str, list[float]]],
     name_of: Callable[[str], Text],
 ) -> Chart:
-    sizes = Counter({key: len(one) for group in groups.values() for key, one in group.items()})
-    keys = [key for key, _count in sizes.most_common(NAMES_MAX)]
+    sizes: Counter[str] = Counter()
+    for group in groups.values():
+        sizes |= Counter({key: len(one) for key, one in group.items()})
+    keys = [key for key, _count in sizes.most_common()]
     series = []
     for share, words in ((0.5, "p50"), (0.95, "p95")):
         for field, name, colour in measured():
             values = [percentile(groups[field].get(key, []), share) for key in keys]
             series.append(Series(f"{name} {words}", values, colour, plotted=share == 0.5))
     title = _("Median time to first token by %(what)s") % {"what": what.lower()}
-    return Chart(
-        f"by-{slug}", title, "bars", "ms", [str(name_of(k)) for k in keys], series, "", what
-    )
+    labels = [str(name_of(key)) for key in keys]
+    note = ""
+    if len(keys) > NAMES_MAX:
+        note = _("The %(count)s with the most replies; the table has them all.") % {
+            "count": NAMES_MAX
+        }
+    return Chart(f"by-{slug}", title, "names", "ms", labels, series, note, what, plotted=NAMES_MAX)
 
 
 def _transport(name: str) -> Text:
@@ -223,8 +230,8 @@ def _stacked(
     totals: Counter[str] = Counter()
     for one in found:
         name = getattr(one, field)
-        if name and one.hour in steps:
-            by_name[name][steps[one.hour]] = (by_name[name][steps[one.hour]] or 0) + one.count
+        if name and one.unit in steps:
+            by_name[name][steps[one.unit]] = (by_name[name][steps[one.unit]] or 0) + one.count
             totals[name] += one.count
     names = [name for name, _count in totals.most_common()]
     series = [
@@ -241,8 +248,8 @@ def _states(asked: Asked, found: Iterable[Ended]) -> Chart:
     counts: dict[str, list[float | None]] = {state: [0] * asked.period.count for state in TERMINAL}
     steps = asked.steps
     for one in found:
-        if one.state in counts and one.hour in steps:
-            step = steps[one.hour]
+        if one.state in counts and one.unit in steps:
+            step = steps[one.unit]
             counts[one.state][step] = (counts[one.state][step] or 0) + one.count
     series = [Series(state.label, counts[state], colour) for state, colour in STATE_COLOURS.items()]
     title = _("How replies ended")
@@ -280,14 +287,18 @@ def _tokens(asked: Asked, found: Iterable[Ended]) -> Chart:
     sent = _summed(asked, found, lambda one: one.prompt_tokens)
     written = _summed(asked, found, lambda one: one.completion_tokens)
     series = [Series(_("To models"), sent, BLUE), Series(_("From models"), written, GREEN)]
-    note = _("Replies and titles.")
+    note = _("Of replies, titles and moderation.")
     return Chart("tokens", _("Tokens"), "stacked", "count", asked.labels, series, note, _time())
 
 
 def _cost(asked: Asked, found: Iterable[Ended]) -> Chart:
-    costs = _summed(asked, found, lambda one: float(one.cost or 0))
     note = _("Of the models that have a price in MODEL_PRICES.")
-    series = [Series(_("Cost"), costs, GREEN)]
+    series = []
+    for purpose, colour in PURPOSE_COLOURS.items():
+        mine = [one for one in found if one.purpose == purpose and one.cost]
+        if mine:
+            costs = _summed(asked, mine, lambda one: float(one.cost or 0))
+            series.append(Series(purpose.label, costs, colour))
     return Chart("cost", _("Cost"), "stacked", "money", asked.labels, series, note, _time())
 
 
@@ -297,8 +308,8 @@ def _summed(
     steps = asked.steps
     sums = [0.0] * asked.period.count
     for one in found:
-        if one.hour in steps:
-            sums[steps[one.hour]] += value(one)
+        if one.unit in steps:
+            sums[steps[one.unit]] += value(one)
     return [*sums]
 
 

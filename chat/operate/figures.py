@@ -81,9 +81,9 @@ def pending_verdicts() -> Waiting:
 
 def review() -> dict[str, Waiting]:
     """What waits for a reviewer, by state."""
-    rows = ReviewItem.objects.exclude(state=ReviewState.CLOSED).values_list("state")
+    waiting = [state.value for state in ReviewState if state is not ReviewState.CLOSED]
+    rows = ReviewItem.objects.filter(state__in=waiting).values_list("state")
     found = {state: Waiting(*rest) for state, *rest in rows.annotate(Count("pk"), Min("opened_at"))}
-    waiting = (state.value for state in ReviewState if state is not ReviewState.CLOSED)
     return {state: found.get(state, Waiting()) for state in waiting}
 
 

@@ -13,8 +13,9 @@ from math import ceil
 from django.db.models import Count, F, Sum, Value
 from django.db.models.functions import Mod
 
-from chat.models import Purpose, ReviewItem, ReviewState, Verdict
-from chat.operate.periods import Asked, hour_of
+from chat.models import PaidFor, ReviewItem, Transport, Verdict
+from chat.operate import figures
+from chat.operate.periods import Asked
 
 ROWS_MAX = 100_000
 CHUNK = 5_000
@@ -41,7 +42,7 @@ class Timings:
 
 
 def timings(asked: Asked) -> Timings:
-    rows = asked.usage().filter(purpose=Purpose.REPLY)
+    rows = asked.usage().filter(purpose=PaidFor.REPLY)
     found = Timings(replies=rows.count())
     found.stride = max(1, ceil(found.replies / ROWS_MAX))
     if found.stride > 1:
@@ -51,18 +52,21 @@ def timings(asked: Asked) -> Timings:
     found.steps = {name: [[] for _ in range(count)] for name in MEASURED}
     found.models = {name: defaultdict(list) for name in TTFT}
     found.transports = {name: defaultdict(list) for name in TTFT}
-    read = rows.values_list(hour_of("ended_at"), "model", "transport", *MEASURED)
-    for hour, model, transport, *values in read.iterator(chunk_size=CHUNK):
-        step = steps.get(hour)
+    read = rows.values_list(asked.unit_of("ended_at"), "model", "transport", *MEASURED)
+    for unit, model, transport, *values in read.iterator(chunk_size=CHUNK):
+        step = steps.get(unit)
         if step is None:
             continue
         for name, value in zip(MEASURED, values, strict=True):
             if value is None:
                 continue
+            if name in found.models:
+                found.transports[name][transport].append(value)
+            if name == "ttft_served_ms" and transport == Transport.API_WHOLE != asked.transport:
+                continue  # it is the time of the whole reply, beside those of first tokens
             found.steps[name][step].append(value)
             if name in found.models:
                 found.models[name][model].append(value)
-                found.transports[name][transport].append(value)
     for name in MEASURED:
         for one in found.steps[name]:
             found.whole[name] += one
@@ -76,9 +80,9 @@ def timings(asked: Asked) -> Timings:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """So many generations that ended alike in one hour."""
+    """So many generations that ended alike in one unit of time."""
 
-    hour: str
+    unit: str
     purpose: str
     model: str
     state: str
@@ -94,7 +98,7 @@ class Ended:
 def ended(asked: Asked) -> list[Ended]:
     groups = ("purpose", "model", "state", "stop_reason", "error_kind")
     sums = [Sum(name) for name in ("calls", "prompt_tokens", "completion_tokens", "cost")]
-    rows = asked.usage().annotate(hour=hour_of("ended_at")).values_list("hour", *groups)
+    rows = asked.usage().annotate(unit=asked.unit_of("ended_at")).values_list("unit", *groups)
     return [Ended(*row) for row in rows.annotate(Count("pk"), *sums).order_by()]
 
 
@@ -109,10 +113,10 @@ def verdicts(asked: Asked) -> Iterator[tuple[int, str, int]]:
     """Step, state and number of the verdicts that were decided in it."""
     steps = asked.steps
     rows = Verdict.objects.filter(decided_at__gte=asked.starts[0])
-    grouped = rows.annotate(hour=hour_of("decided_at")).values_list("hour", "state")
-    for hour, state, count in grouped.annotate(Count("pk")).order_by():
-        if hour in steps:
-            yield steps[hour], state, count
+    grouped = rows.annotate(unit=asked.unit_of("decided_at")).values_list("unit", "state")
+    for unit, state, count in grouped.annotate(count=Count("*")).order_by():
+        if unit in steps:
+            yield steps[unit], state, count
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ class Backlog:
 
 def backlog(asked: Asked) -> Backlog:
     opened, closed = _by_step("opened_at", asked), _by_step("closed_at", asked)
-    left = [ReviewItem.objects.exclude(state=ReviewState.CLOSED).count()]
+    left = [sum(waiting.count for waiting in figures.review().values())]
     for step in reversed(range(1, asked.period.count)):
         left.append(max(0, left[-1] - opened[step] + closed[step]))
     count = range(asked.period.count)
@@ -137,6 +141,6 @@ def _by_step(name: str, asked: Asked) -> Counter[int]:
     steps = asked.steps
     rows = ReviewItem.objects.filter(**{f"{name}__gte": asked.starts[0]})
     counted: Counter[int] = Counter()
-    for hour, count in rows.values_list(hour_of(name)).annotate(Count("pk")).order_by():
-        counted[steps.get(hour, -1)] += count
+    for unit, count in rows.values_list(asked.unit_of(name)).annotate(count=Count("*")).order_by():
+        counted[steps.get(unit, -1)] += count
     return counted

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from chat.models import Transport, Usage
 
 HOUR_CHARS, DAY_CHARS = 13, 10  # of a time as both databases write it: 2026-11-22 19
+MONDAY = datetime(2024, 1, 1, tzinfo=UTC)  # steps of any length are counted from here
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ PERIODS = {
     "7d": Period(_("7 days"), 6, 28),
     "30d": Period(_("30 days"), 24, 30),
     "90d": Period(_("90 days"), 24, 90),
+    "1y": Period(_("1 year"), 7 * 24, 53),
 }
 DEFAULT = "7d"
 
@@ -49,29 +51,41 @@ class Asked:
 
     @property
     def starts(self) -> list[datetime]:
-        """When each step begins, in UTC."""
+        """When each step begins, in UTC: at a full hour, at midnight, on a Monday."""
         step = timedelta(hours=self.period.step_h)
-        midnight = self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        last = midnight + (self.now - midnight) // step * step
+        last = MONDAY + (self.now - MONDAY) // step * step
         return [last - step * back for back in reversed(range(self.period.count))]
 
     @property
     def labels(self) -> list[str]:
         """A step in words: its hour, its day, or both."""
-        if self.period.step_h == 24:
-            return [formats.date_format(start, "j M") for start in self.starts]
+        if self.period.step_h >= 24:
+            form = "j M" if self.period.step_h == 24 else "j M Y"
+            return [formats.date_format(start, form) for start in self.starts]
         form = "H:i" if self.slug == "24h" else "j M H:i"
         return [formats.date_format(start, form) for start in self.starts]
 
     @property
+    def _by_day(self) -> bool:
+        """Are its steps of whole days? Then there is no need to count by hours."""
+        return self.period.step_h % 24 == 0
+
+    @property
     def steps(self) -> dict[str, int]:
-        """The number of the step that an hour is in, by the hour as ``hour_of`` gives it."""
-        hours = [
+        """The number of the step that a time is in, by the time as ``unit_of`` gives it."""
+        unit_h, form = (24, "%Y-%m-%d") if self._by_day else (1, "%Y-%m-%d %H")
+        units = [
             (start + timedelta(hours=hour), number)
             for number, start in enumerate(self.starts)
-            for hour in range(self.period.step_h)
+            for hour in range(0, self.period.step_h, unit_h)
         ]
-        return {hour.strftime("%Y-%m-%d %H"): number for hour, number in hours}
+        return {unit.strftime(form): number for unit, number in units}
+
+    def unit_of(self, field: str) -> Left:
+        """The hour or day of a time, as text: the databases are on UTC, and to cut a text costs
+        nothing.
+        """
+        return Left(Cast(field, CharField()), DAY_CHARS if self._by_day else HOUR_CHARS)
 
     def usage(self) -> QuerySet[Usage]:
         """The rows of the ledger that are asked for."""
@@ -92,8 +106,3 @@ def asked(given: Mapping[str, Any], now: datetime) -> Asked:
         transport if transport in Transport.values else "",
         now,
     )
-
-
-def hour_of(field: str) -> Left:
-    """The hour of a time, as text: the databases are on UTC, and to cut a text costs nothing."""
-    return Left(Cast(field, CharField()), HOUR_CHARS)

@@ -1,6 +1,6 @@
-"""Usage and cost by day, by user and by group, as tables and as CSV."""
+"""Usage and cost by day, model, purpose, user and group, as tables and as CSV."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -11,14 +11,23 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from chat import safe_csv
-from chat.models import Purpose
+from chat.models import PaidFor
 from chat.operate.charts import money
 from chat.operate.measures import Ended
 from chat.operate.periods import DAY_CHARS, Asked
 
 ROWS_SHOWN = 50
+HEADINGS: dict[str, str | Promise] = {
+    "day": gettext_lazy("Usage by day"),
+    "model": gettext_lazy("Usage by model"),
+    "purpose": gettext_lazy("Usage by purpose"),
+    "user": gettext_lazy("Usage by user"),
+    "group": gettext_lazy("Usage by group"),
+}
 WAYS: dict[str, str | Promise] = {
     "day": gettext_lazy("Day"),
+    "model": gettext_lazy("Model"),
+    "purpose": gettext_lazy("Purpose"),
     "user": gettext_lazy("User"),
     "group": gettext_lazy("Group"),
 }
@@ -26,7 +35,10 @@ WAYS: dict[str, str | Promise] = {
 
 @dataclass(slots=True)
 class Spent:
-    """What one day, user or group has used; ``cost`` is None where no model had a price."""
+    """What one day, model, purpose, user or group has used.
+
+    ``cost`` is None where no model had a price.
+    """
 
     name: str
     replies: int = 0
@@ -42,6 +54,14 @@ class Spent:
         self.completion_tokens += other.completion_tokens
         if other.cost is not None:
             self.cost = (self.cost or Decimal()) + other.cost
+
+    def take_off(self, other: "Spent") -> None:
+        self.replies -= other.replies
+        self.calls -= other.calls
+        self.prompt_tokens -= other.prompt_tokens
+        self.completion_tokens -= other.completion_tokens
+        if other.cost is not None:
+            self.cost = (self.cost or Decimal()) - other.cost
 
     @property
     def texts(self) -> list[str]:
@@ -72,14 +92,29 @@ class Spending:
     def title(self) -> str | Promise:
         return WAYS[self.by]
 
+    @property
+    def heading(self) -> str | Promise:
+        return HEADINGS[self.by]
+
 
 def by_day(found: Iterable[Ended]) -> Spending:
     """The newest day first."""
-    days: dict[str, Spent] = {}
-    for one in found:
-        day = one.hour[:DAY_CHARS]
-        days.setdefault(day, Spent(day)).add(one, one.count * (one.purpose == Purpose.REPLY))
-    return _spending("day", sorted(days.values(), key=lambda spent: spent.name, reverse=True))
+    days = _summed(found, lambda one: one.unit[:DAY_CHARS])
+    return _spending("day", sorted(days, key=lambda spent: spent.name, reverse=True))
+
+
+def by_model(found: Iterable[Ended]) -> Spending:
+    """What has cost most first."""
+    models = _summed(found, lambda one: one.model or _("unknown"))
+    return _spending("model", sorted(models, key=_dearest))
+
+
+def by_purpose(found: Iterable[Ended]) -> Spending:
+    purposes = {spent.name: spent for spent in _summed(found, lambda one: one.purpose)}
+    rows = [purposes[one] for one in PaidFor if one in purposes]
+    for row in rows:
+        row.name = str(PaidFor(row.name).label)
+    return _spending("purpose", rows)
 
 
 def by_user(asked: Asked) -> Spending:
@@ -88,15 +123,29 @@ def by_user(asked: Asked) -> Spending:
 
 
 def by_group(asked: Asked, total: Spent) -> Spending:
-    """Who is in two groups is counted in both: the total is that of the ledger, not their sum."""
-    return Spending("group", _grouped("user__groups__name", asked), total)
+    """Who is in two groups is counted in both; a last row takes off what was counted again."""
+    spending = _spending("group", _grouped("user__groups__name", asked))
+    again = Spent(_("Counted in several groups"))
+    again.add(total, total.replies)
+    again.take_off(spending.total)
+    if any(again.figures):
+        spending.rows.append(again)
+    return Spending("group", spending.rows, total)
+
+
+def _summed(found: Iterable[Ended], name_of: Callable[[Ended], str]) -> list[Spent]:
+    spent: dict[str, Spent] = {}
+    for one in found:
+        name = name_of(one)
+        spent.setdefault(name, Spent(name)).add(one, one.count * (one.purpose == PaidFor.REPLY))
+    return list(spent.values())
 
 
 def _grouped(name: str, asked: Asked) -> list[Spent]:
     rows = asked.usage().values_list(name).order_by()
     summed = rows.annotate(
         *[Sum(one) for one in ("calls", "prompt_tokens", "completion_tokens", "cost")],
-        replies=Count("pk", filter=Q(purpose=Purpose.REPLY)),
+        replies=Count("pk", filter=Q(purpose=PaidFor.REPLY)),
     )
     spent = [Spent(found or _("No group"), replies, *sums) for found, *sums, replies in summed]
     return sorted(spent, key=_dearest)
@@ -121,6 +170,10 @@ def spending(by: str, asked: Asked, found: Iterable[Ended]) -> Spending:
             return by_user(asked)
         case "group":
             return by_group(asked, by_day(found).total)
+        case "model":
+            return by_model(found)
+        case "purpose":
+            return by_purpose(found)
         case _:
             return by_day(found)
 
@@ -132,6 +185,6 @@ def as_csv(spending: Spending) -> str:
     return safe_csv.lines([[*head, "currency"], *rows])
 
 
-def _exact(cost: Decimal | None) -> str:
+def _exact(cost: Decimal | None) -> Decimal | None:
     """As the ledger has it; SQLite's sums are binary fractions."""
-    return "" if cost is None else f"{cost:.6f}"
+    return None if cost is None else cost.quantize(Decimal("0.000001"))

@@ -29,6 +29,8 @@ STOP_REASONS: dict[str, str | Promise] = {
     "drained": gettext_lazy("The server stopped"),
     "orphaned": gettext_lazy("Its worker died"),
     "claim_lost": gettext_lazy("Taken over by another worker"),
+    "moderation": gettext_lazy("Stopped by moderation"),
+    "deadline": gettext_lazy("The provider fell silent"),
 }
 
 

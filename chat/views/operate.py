@@ -76,6 +76,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
     wanted = asked(request.GET, timezone.now())
     timings, ended = measures.timings(wanted), measures.ended(wanted)
     charts = dashboard.charts(wanted, timings, ended)
+    spendings = [spending.spending(by, wanted, ended) for by in spending.WAYS]
+    if not timings.replies:  # said once, not in each of them
+        charts = [chart for chart in charts if not chart.is_empty]
+        spendings = [one for one in spendings if one.rows]
     models = measures.models(wanted)
     context = {
         "asked": wanted,
@@ -87,7 +91,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         "tiles": dashboard.tiles(timings, ended),
         "charts": charts,
         "data": [chart.data() for chart in charts if not chart.is_empty],
-        "spendings": [spending.spending(by, wanted, ended) for by in spending.WAYS],
+        "spendings": spendings,
         "query": request.GET.urlencode(),
     }
     return render(request, "operate/metrics.html", context)

@@ -21,6 +21,7 @@ from chat.models import ReviewItem, Usage, User, Verdict, VerdictState
 from chat.operate import measures
 from chat.operate.measures import percentile
 from chat.operate.periods import DEFAULT, PERIODS, Asked, asked
+from chat.operate.spending import WAYS
 from tests.admin.pages import Elements, html_of
 from tests.admin.rows import judge, make_conversation, reply, say
 
@@ -84,19 +85,23 @@ def test_the_steps_join_and_the_last_one_is_now(slug: str, now: datetime) -> Non
     assert len(starts) == wanted.period.count == len(wanted.labels)
     assert {b - a for a, b in pairwise(starts)} == {step}
     assert starts[-1] <= now < starts[-1] + step
-    assert wanted.steps[now.strftime("%Y-%m-%d %H")] == wanted.period.count - 1
-    assert len(wanted.steps) == wanted.period.count * wanted.period.step_h
+    form, unit_h = ("%Y-%m-%d", 24) if wanted.period.step_h >= 24 else ("%Y-%m-%d %H", 1)
+    assert wanted.steps[now.strftime(form)] == wanted.period.count - 1
+    assert len(wanted.steps) == wanted.period.count * wanted.period.step_h // unit_h
+    if slug == "1y":
+        assert {start.weekday() for start in starts} == {0}
 
 
 def test_what_is_asked_for_wrongly_is_the_default() -> None:
-    wanted = asked({"range": "1y", "transport": "pigeon", "model": "a\0b"}, NOW)
+    wanted = asked({"range": "2y", "transport": "pigeon", "model": "a\0b"}, NOW)
     assert (wanted.slug, wanted.transport, wanted.model) == (DEFAULT, "", "ab")
 
 
 def test_an_empty_installation_says_so(client: Client) -> None:
     said = texts(client)
     assert "No reply has ended in this time." in said
-    assert said.count("Nothing in this time.") == 17
+    assert "Nothing in this time." not in said  # nineteen times over
+    assert "Usage by user" not in said
     assert data(client) == {}
 
 
@@ -119,7 +124,7 @@ def test_percentiles_by_step_model_and_transport(client: Client, ada: User) -> N
     assert charts["speed"]["series"][0]["values"][-1] == 20
     assert sum(v or 0 for v in charts["distribution"]["series"][1]["values"]) == pytest.approx(100)
     said = texts(client, "?range=30d")
-    assert "Replies 4 100.0% complete" in said
+    assert "Replies 4 100.0 % complete" in said
     assert "slow – 900 ms – – 900 ms –" in said  # in the table: p50 and p95 of all three
 
 
@@ -138,8 +143,8 @@ def test_counts_by_model_end_and_reason(client: Client, ada: User) -> None:
     assert now("errors") == {"timeout": 1}
     assert now("stops") == {"Stopped by its user": 1, "Nobody watched any more": 1}
     assert now("tokens") == {"To models": 400, "From models": 40}
-    assert now("cost") == {"Cost": 0.5}
-    assert "Failed or interrupted 50.0% 2 replies" in texts(client)
+    assert now("cost") == {"Replies": 0.5}
+    assert "Failed or interrupted 50.0 % 2 replies" in texts(client)
 
 
 def test_the_rarest_names_are_one(client: Client, ada: User) -> None:
@@ -191,10 +196,65 @@ def test_usage_by_day_user_and_group(client: Client, ada: User, bob: User) -> No
     for words in (
         "ada 1 2 200 20 1.75 USD bob 1 1 100 10 – Total 2 3 300 30 1.75 USD",
         "Lab 1 2 200 20 1.75 USD Law 1 2 200 20 1.75 USD No group 1 1 100 10 –"
-        " Total 2 3 300 30 1.75 USD",
+        " Counted in several groups -1 -2 -200 -20 -1.75 USD Total 2 3 300 30 1.75 USD",
         "0 1 100 10 0.2500 USD Total 2 3 300 30 1.75 USD",
     ):
         assert words in said, words
+
+
+def test_every_way_of_looking_at_it_adds_up_to_the_ledger(
+    client: Client, ada: User, bob: User, operator: User
+) -> None:
+    lab, law = Group.objects.create(name="Lab"), Group.objects.create(name="Law")
+    ada.groups.set([lab, law])
+    bob.groups.set([law])
+    for number, user in enumerate((ada, ada, bob, operator)):
+        spent(user, timedelta(days=number), cost=Decimal("0.000001"), model=f"m{number}")
+    spent(ada, purpose="moderation", model="judge-1", transport="", cost=Decimal("0.123457"))
+    spent(bob, purpose="title", transport="", model="free")
+    for by in WAYS:
+        rows = rows_of(client, f"by={by}&range=30d")[1:]
+        sums = [sum(Decimal(row[column] or 0) for row in rows) for column in range(1, 6)]
+        assert sums == [4, 6, 600, 60, Decimal("0.123461")], by
+
+
+def test_what_moderation_and_titles_cost_is_shown_as_such(client: Client, ada: User) -> None:
+    spent(ada, cost=Decimal("1.5"))
+    spent(ada, purpose="title", transport="", cost=Decimal("0.25"))
+    spent(ada, purpose="moderation", model="judge-1", transport="", cost=Decimal("0.5"), calls=3)
+    said = texts(client)
+    rows = (
+        "Replies 1 1 100 10 1.50 USD Titles 0 1 100 10 0.2500 USD",
+        " Moderation 0 3 100 10 0.5000 USD Total 1 5 300 30 2.25 USD",
+    )
+    assert "".join(rows) in said
+    assert "judge-1 0 3 100 10 0.5000 USD" in said
+    assert "Replies 1 100.0 % complete" in said  # a judge's answer is no reply
+    now = {one["name"]: one["values"][-1] for one in data(client)["cost"]["series"]}
+    assert now == {"Replies": 1.5, "Titles": 0.25, "Moderation": 0.5}
+
+
+def test_the_time_of_a_whole_reply_is_beside_those_of_first_tokens(
+    client: Client, ada: User
+) -> None:
+    spent(ada, ttft_served_ms=300, ttft_provider_ms=200)
+    spent(ada, ttft_served_ms=20_000, ttft_provider_ms=200, transport="api_whole")
+    charts = data(client)
+    assert charts["ttft"]["series"][3]["values"][-1] == 300
+    whole = charts["by-transport"]["labels"].index("API, not streamed")
+    assert charts["by-transport"]["series"][1]["values"][whole] == 20_000
+    charts = data(client, "?transport=api_whole")
+    assert charts["ttft"]["series"][3]["values"][-1] == 20_000
+
+
+def test_of_many_models_the_chart_has_some_and_its_table_all(client: Client, ada: User) -> None:
+    for number in range(12):
+        spent(ada, model=f"model-{number}", ttft_served_ms=100 + number)
+    chart = data(client)["by-model"]
+    assert len(chart["labels"]) == len(chart["series"][1]["values"]) == 7
+    said = texts(client)
+    assert "The 7 with the most replies; the table has them all." in said
+    assert all(f"model-{n} – {100 + n} ms –" in said for n in range(12))
 
 
 def rows_of(client: Client, query: str) -> list[list[str]]:
@@ -254,7 +314,7 @@ def test_tables_have_headers_charts_have_names_nothing_is_inline(client: Client,
     canvases = elements.all("canvas")
     assert len(canvases) == len(data(client)) == 10
     assert all(one["role"] == "img" and one["aria-label"] for one in canvases)
-    assert len(elements.all("table")) == len(canvases) + 3
+    assert len(elements.all("table")) == len(canvases) + 5
     assert all("scope" in header for header in elements.all("th"))
     assert not elements.all("style")
     for script in elements.all("script"):
