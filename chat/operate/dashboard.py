@@ -17,6 +17,7 @@ from chat.operate.tables import NOTHING, STOP_REASONS, milliseconds
 
 GREEN, ORANGE, BLUE, RED, PURPLE, OLIVE, CYAN, GREY = range(1, 9)
 MIX = (GREEN, BLUE, ORANGE, PURPLE, CYAN, OLIVE, RED)  # for names that mean nothing to us
+ALARMS = (RED, ORANGE, PURPLE, OLIVE, BLUE, CYAN, GREEN)
 NAMES_MAX = len(MIX)  # in a chart; the rest are one
 STATE_COLOURS = {
     State.COMPLETE: GREEN,
@@ -109,7 +110,7 @@ def charts(asked: Asked, timings: Timings, found: Sequence[Ended]) -> list[Chart
         _gaps_over_time(asked, timings),
         _stacked("replies", _("Replies by model"), asked, replies, "model", lambda name: name),
         _states(asked, replies),
-        _stacked("errors", _("Errors"), asked, replies, "error_kind", lambda name: name),
+        _stacked("errors", _("Errors"), asked, replies, "error_kind", lambda name: name, ALARMS),
         _stacked(
             "stops",
             _("Stopped and abandoned"),
@@ -223,6 +224,7 @@ def _stacked(
     found: Iterable[Ended],
     field: str,
     name_of: Callable[[str], Text],
+    colours: Sequence[int] = MIX,
 ) -> Chart:
     """Counts by the values of a field; the rarest ones are one."""
     steps, count = asked.steps, asked.period.count
@@ -236,7 +238,7 @@ def _stacked(
     names = [name for name, _count in totals.most_common()]
     series = [
         Series(name_of(name), by_name[name], colour)
-        for name, colour in zip(names, MIX, strict=False)
+        for name, colour in zip(names, colours, strict=False)
     ]
     if rest := names[NAMES_MAX:]:
         others = [sum(by_name[name][step] or 0 for name in rest) for step in range(count)]

@@ -6,7 +6,16 @@ from datetime import datetime, timedelta
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Window
 from django.db.models.functions import CumeDist
 
-from chat.models import Generation, Purpose, ReviewItem, ReviewState, State, Verdict, VerdictState
+from chat.models import (
+    Generation,
+    Purpose,
+    ReviewItem,
+    ReviewState,
+    State,
+    Transport,
+    Verdict,
+    VerdictState,
+)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WORKERS_MAX = 10  # each restart makes a new name
@@ -113,6 +122,8 @@ def spread(field: str, span: timedelta, now: datetime) -> Spread:
     PostgreSQL's ``percentile_disc``, spelled as SQLite has it too.
     """
     known = since(span, now).filter(**{"purpose": Purpose.REPLY, f"{field}__isnull": False})
+    if field == "ttft_served_ms":  # of a whole reply it is the time of its last token
+        known = known.exclude(transport=Transport.API_WHOLE)
     ranked = known.annotate(rank=Window(CumeDist(), order_by=F(field).asc()))
     return Spread(
         **ranked.aggregate(

@@ -1,6 +1,7 @@
 /* The charts of the metrics page: drawn by Chart.js in the theme's colours, and anew when it changes. */
 const { Chart } = window;
 
+const NARROW = window.matchMedia("(max-width: 40rem)");
 const root = document.documentElement;
 const token = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 const number = new Intl.NumberFormat(root.lang, { maximumFractionDigits: 1 });
@@ -42,8 +43,10 @@ function dataset(series, { kind }) {
     order: 1,
     backgroundColor: colour,
     hoverBackgroundColor: colour,
-    borderRadius: 2,
-    borderWidth: 0,
+    // Neighbours in a stack are told apart by more than their colours.
+    ...(kind === "stacked"
+      ? { borderColor: token("--surface"), borderWidth: { top: 1 }, borderSkipped: false }
+      : { borderRadius: 2, borderWidth: 0 }),
     maxBarThickness: 36,
   };
 }
@@ -57,34 +60,53 @@ function legend(chart) {
   }));
 }
 
+/**
+ * A name that leaves room for the bars beside it. Its end stays, where versions differ; the tooltip
+ * and the table have all of it.
+ */
+function shortened(name) {
+  const half = NARROW.matches ? 8 : 15;
+  return name.length > 2 * half ? `${name.slice(0, half)}…${name.slice(1 - half)}` : name;
+}
+
 function options({ kind, unit }) {
   const [atAxis, inTip] = WRITTEN[unit];
   const stacked = kind === "stacked";
+  const lying = kind === "names";
   const soft = token("--text-soft");
+  const labels = {
+    stacked,
+    grid: { display: false },
+    border: { color: token("--line") },
+    ticks: lying
+      ? {
+          color: soft,
+          autoSkip: false,
+          callback(value) {
+            return shortened(this.getLabelForValue(value));
+          },
+        }
+      : { color: soft, maxRotation: 0, autoSkipPadding: 16 },
+  };
+  const values = {
+    stacked,
+    beginAtZero: true,
+    border: { display: false },
+    grid: { color: token("--line") },
+    ticks: {
+      color: soft,
+      callback: atAxis,
+      maxTicksLimit: 6,
+      maxRotation: 0,
+      precision: unit === "count" ? 0 : undefined,
+    },
+  };
   return {
     animation: false,
     maintainAspectRatio: false,
-    interaction: { mode: "index", intersect: false },
-    scales: {
-      x: {
-        stacked,
-        grid: { display: false },
-        border: { color: token("--line") },
-        ticks: { color: soft, maxRotation: 0, autoSkipPadding: 16 },
-      },
-      y: {
-        stacked,
-        beginAtZero: true,
-        border: { display: false },
-        grid: { color: token("--line") },
-        ticks: {
-          color: soft,
-          callback: atAxis,
-          maxTicksLimit: 6,
-          precision: unit === "count" ? 0 : undefined,
-        },
-      },
-    },
+    indexAxis: lying ? "y" : "x",
+    interaction: { mode: "index", axis: lying ? "y" : "x", intersect: false },
+    scales: lying ? { x: values, y: labels } : { x: labels, y: values },
     plugins: {
       legend: {
         align: "start",
@@ -107,9 +129,9 @@ function options({ kind, unit }) {
         padding: 10,
         usePointStyle: true,
         callbacks: {
-          label: ({ dataset: { label }, parsed }) => ` ${label}: ${inTip(parsed.y)}`,
+          label: ({ dataset: { label }, raw }) => ` ${label}: ${inTip(raw)}`,
         },
-        filter: ({ parsed }) => parsed.y !== null && (!stacked || parsed.y !== 0),
+        filter: ({ raw }) => raw !== null && (!stacked || raw !== 0),
       },
     },
   };
@@ -119,9 +141,11 @@ function options({ kind, unit }) {
 function walk(chart, event) {
   const last = chart.data.labels.length - 1;
   const now = chart.getActiveElements()[0]?.index;
-  const steps = { ArrowLeft: -1, ArrowRight: 1 };
+  const lying = chart.options.indexAxis === "y";
+  const steps = lying ? { ArrowUp: -1, ArrowDown: 1 } : { ArrowLeft: -1, ArrowRight: 1 };
+  const first = lying ? 0 : last; // the one with most, the newest
   let index;
-  if (event.key in steps) index = now === undefined ? last : now + steps[event.key];
+  if (event.key in steps) index = now === undefined ? first : now + steps[event.key];
   else if (event.key === "Home") index = 0;
   else if (event.key === "End") index = last;
   else if (event.key !== "Escape") return;
@@ -159,6 +183,7 @@ function drawAll() {
 
 drawAll();
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+window.matchMedia("print").addEventListener("change", drawAll);
 document.addEventListener("keydown", (event) => {
   const chart = drawn.get(event.target.id);
   if (chart) walk(chart, event);

@@ -252,6 +252,36 @@ async def test_the_filters_by_keyboard(charts: Callable[..., Awaitable[Page]]) -
     assert (await download.value).suggested_filename.startswith("parley-usage-by-user-")
 
 
+async def test_names_lie_and_the_other_arrows_walk_through_them(
+    charts: Callable[..., Awaitable[Page]],
+) -> None:
+    page = await charts()
+    await page.locator("#plot-by-transport").focus()
+    await page.keyboard.press("ArrowDown")
+    tip = "Chart.getChart('plot-by-transport').tooltip"
+    assert await page.evaluate(f"{tip}.title[0]") == "WebSocket"
+    lines = await page.evaluate(f"{tip}.body.map((one) => one.lines[0].trim())")
+    assert [line.split(":")[0] for line in lines] == [
+        *("Provider p50", "Served p50", "Perceived p50")
+    ]
+    assert all(line.endswith(("ms", " s")) for line in lines)
+
+
+async def test_on_paper_it_is_light_and_whole(charts: Callable[..., Awaitable[Page]]) -> None:
+    page = await charts(color_scheme="dark")
+    colour = "Chart.getChart('plot-states').options.scales.x.ticks.color"
+    dark = await page.evaluate(colour)
+    await page.emulate_media(media="print")
+
+    async def light() -> bool:
+        return bool(await page.evaluate(colour) != dark)
+
+    await eventually(light, message="the charts are still those of a dark screen")
+    heights = """[...document.querySelectorAll('.table-scroll')]
+        .map((e) => getComputedStyle(e).maxHeight)"""
+    assert set(await page.evaluate(heights)) == {"none"}
+
+
 async def test_axe_finds_nothing(charts: Callable[..., Awaitable[Page]]) -> None:
     page = await charts()
     for summary in await page.get_by_text("Show the figures").all():
@@ -280,7 +310,14 @@ async def test_status_and_metrics_lead_to_each_other(
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-async def test_the_page_fits(charts: Callable[..., Awaitable[Page]], width: str) -> None:
+async def test_the_page_fits_whatever_is_on_it(
+    charts: Callable[..., Awaitable[Page]], chat: Chat, width: str
+) -> None:
+    with closing(sqlite3.connect(chat.server.log.parent / "parley.sqlite3")) as connection:
+        long = "a-vendor/" + "a-model-with-a-very-long-name-" * 4
+        wide = "model = ?, prompt_tokens = 2000000000, completion_tokens = 2000000000"
+        with connection:
+            connection.execute(f"UPDATE chat_usage SET {wide}", [long])
     page = await charts(viewport=WIDTHS[width])
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert await page.evaluate(overflow) <= 0

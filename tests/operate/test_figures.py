@@ -114,6 +114,14 @@ def test_the_two_spans_have_percentiles_of_their_own(answered: Answered) -> None
     assert figures.spread("ttft_served_ms", DAY, now) == Spread(2, 200.0, 800.0)
 
 
+def test_the_time_of_a_whole_reply_is_none_to_a_first_token(answered: Answered) -> None:
+    answered(NOW, ttft_served_ms=9_000.0, ttft_provider_ms=100.0, transport="api_whole")
+    answered(NOW, ttft_served_ms=200.0, ttft_provider_ms=100.0, transport="api")
+    now = timezone.now()
+    assert figures.spread("ttft_served_ms", HOUR, now) == Spread(1, 200.0, 200.0)
+    assert figures.spread("ttft_provider_ms", HOUR, now) == Spread(2, 100.0, 100.0)
+
+
 def test_workers_are_seen_by_what_they_have_claimed(answered: Answered) -> None:
     now = timezone.now()
     before = now - timedelta(hours=2)
