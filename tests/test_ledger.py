@@ -59,6 +59,17 @@ def test_a_row_says_what_the_generation_was(ada: User, settings: LazySettings) -
 
 
 @pytest.mark.parametrize(
+    ("tokens", "ms", "speed"),
+    [(501, 5_000.0, 100.0), (501, 0.4, None), (501, None, None), (1, 900.0, None), (2, 50.0, 20.0)],
+)
+def test_what_a_buffer_held_back_has_no_speed(
+    ada: User, tokens: int, ms: float | None, speed: float | None
+) -> None:
+    row = enter(ended(ada, completion_tokens=tokens, writing_ms=ms))
+    assert row.tokens_per_second == speed
+
+
+@pytest.mark.parametrize(
     ("model", "tokens", "cost"),
     [
         ("a", (1_000_000, 1_000_000), Decimal("12.5")),

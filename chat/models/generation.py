@@ -38,6 +38,9 @@ class IllegalTransition(Exception):
         self.got, self.wanted = got, wanted
 
 
+WRITING_MIN_MS = 50.0  # of a speed that means something
+
+
 class Purpose(models.TextChoices):
     REPLY = "reply", _("Reply")
     TITLE = "title", _("Title")
@@ -169,8 +172,13 @@ class Generation(models.Model):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Completion tokens over the time from the first delta to the last; None if unknown."""
-        if not self.completion_tokens or not self.writing_ms or self.completion_tokens < 2:
+        """Completion tokens over the time from the first delta to the last; None if unknown.
+
+        What comes nearly at once tells of a buffer between the model and here, not of the model.
+        """
+        if not self.completion_tokens or self.completion_tokens < 2:
+            return None
+        if self.writing_ms is None or self.writing_ms < WRITING_MIN_MS:
             return None
         return (self.completion_tokens - 1) / self.writing_ms * 1000
 

@@ -62,11 +62,12 @@ export class Perceived {
     if (!article || !hasText(article)) return;
     const { since } = this;
     this.observer.disconnect();
-    requestAnimationFrame(() => {
+    // The frame is painted after its callbacks; what is queued in them comes when it has been.
+    requestAnimationFrame(() => setTimeout(() => {
       if (this.asker === null) return;
       this.forget();
       this.report(numberOf(article), performance.now() - since);
-    });
+    }));
   }
 }
 

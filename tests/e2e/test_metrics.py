@@ -70,6 +70,23 @@ async def test_a_send_is_measured_from_the_key_to_the_text(chat: Chat) -> None:
     assert row["transport"] == "websocket"
 
 
+async def test_it_goes_on_until_the_text_is_painted(chat: Chat) -> None:
+    # The frame in which the text stands takes long, as one with a large table does.
+    await chat.page.evaluate(
+        """new MutationObserver((_, observer) => {
+          if (!document.querySelector("article[data-role=assistant] .body")?.textContent) return;
+          observer.disconnect();
+          requestAnimationFrame(() => {
+            const until = performance.now() + 1500;
+            while (performance.now() < until);
+          });
+        }).observe(document.body, { childList: true, characterData: true, subtree: true });"""
+    )
+    await chat.ask("How long?", SLOW)
+    (row,) = await perceived(chat)
+    assert row["ttft_perceived_ms"] >= row["ttft_served_ms"] + 1400
+
+
 async def test_it_reaches_the_ledger(chat: Chat) -> None:
     await chat.ask("How long?", SLOW)
     (row,) = await perceived(chat)
