@@ -56,6 +56,7 @@ def tiles(timings: Timings, found: Sequence[Ended]) -> list[Tile]:
     total = replies.total()
     costs = [one.cost for one in found if one.cost is not None]
     tokens = sum(one.prompt_tokens + one.completion_tokens for one in found)
+    unpriced = sum(one.unpriced or 0 for one in found)
     bad = replies[State.FAILED] + replies[State.INTERRUPTED]
     waiting = figures.review()
     reviews = sum(one.count for one in waiting.values())
@@ -73,7 +74,7 @@ def tiles(timings: Timings, found: Sequence[Ended]) -> list[Tile]:
         Tile(
             _("Cost"),
             money(float(sum(costs))) if costs else NOTHING,
-            _("%(count)s tokens") % {"count": f"{tokens:,}"},
+            _cost_note(tokens, unpriced),
         ),
         Tile(
             _("For reviewers, now"),
@@ -82,6 +83,17 @@ def tiles(timings: Timings, found: Sequence[Ended]) -> list[Tile]:
             % {"count": f"{verdicts:,}"},
         ),
     ]
+
+
+def _cost_note(tokens: int, unpriced: int) -> str:
+    """Of how many tokens it is, and whether that is all of them."""
+    if not unpriced:
+        return _("%(count)s tokens") % {"count": f"{tokens:,}"}
+    if unpriced == tokens:
+        return _("%(count)s tokens of models without a price") % {"count": f"{tokens:,}"}
+    share = percent(unpriced / tokens * 100)
+    names = {"count": f"{tokens:,}", "share": share}
+    return _("%(count)s tokens, %(share)s of them without a price") % names
 
 
 def _share(part: int, whole: int, what: str) -> str:

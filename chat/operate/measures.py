@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from math import ceil
 
-from django.db.models import Count, F, Sum, Value
+from django.db.models import Count, F, Q, Sum, Value
 from django.db.models.functions import Mod
 
 from chat.models import PaidFor, ReviewItem, Transport, Verdict
@@ -93,13 +93,16 @@ class Ended:
     prompt_tokens: int
     completion_tokens: int
     cost: Decimal | None
+    unpriced: int | None  # tokens for which there was no price
 
 
 def ended(asked: Asked) -> list[Ended]:
     groups = ("purpose", "model", "state", "stop_reason", "error_kind")
     sums = [Sum(name) for name in ("calls", "prompt_tokens", "completion_tokens", "cost")]
+    tokens = F("prompt_tokens") + F("completion_tokens")
     rows = asked.usage().annotate(unit=asked.unit_of("ended_at")).values_list("unit", *groups)
-    return [Ended(*row) for row in rows.annotate(Count("pk"), *sums).order_by()]
+    summed = rows.annotate(Count("pk"), *sums, unpriced=Sum(tokens, filter=Q(cost=None)))
+    return [Ended(*row) for row in summed.order_by()]
 
 
 def models(asked: Asked) -> list[str]:

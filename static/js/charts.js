@@ -31,7 +31,9 @@ function dataset(series, { kind }) {
       borderWidth: 2,
       borderDash: series.dashed ? [5, 4] : [],
       cubicInterpolationMode: "monotone",
-      pointRadius: series.values.length > 1 ? 0 : 3,
+      // Where there are gaps, a point marks what was measured; one alone makes no line.
+      pointRadius: series.values.includes(null) ? 2.5 : 0,
+      pointBackgroundColor: colour,
       pointHoverRadius: 4,
       pointHoverBackgroundColor: colour,
       spanGaps: true,

@@ -220,6 +220,13 @@ async def test_charts_have_names_and_tables(charts: Callable[..., Awaitable[Page
     assert all(drawn)
 
 
+async def test_a_time_that_stands_alone_is_drawn(charts: Callable[..., Awaitable[Page]]) -> None:
+    """A line needs two points; an installation begins with one."""
+    page = await charts("?range=1y")
+    point = "Chart.getChart('plot-ttft').getDatasetMeta(0).data.at(-1)"
+    assert await page.evaluate(f"{point}.skip === false && {point}.options.radius > 0")
+
+
 async def test_they_are_drawn_anew_when_the_theme_changes(
     charts: Callable[..., Awaitable[Page]],
 ) -> None:

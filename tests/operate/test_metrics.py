@@ -149,6 +149,15 @@ def test_counts_by_model_end_and_reason(client: Client, ada: User) -> None:
     assert "Failed or interrupted 50.0 % 2 replies" in texts(client)
 
 
+def test_a_cost_says_of_what_it_is(client: Client, ada: User) -> None:
+    row = spent(ada)
+    assert "Cost – 110 tokens of models without a price" in texts(client)
+    spent(ada, cost=Decimal("0.5"))
+    assert "Cost 0.5000 USD 220 tokens, 50.0 % of them without a price" in texts(client)
+    row.delete()
+    assert "Cost 0.5000 USD 110 tokens For reviewers" in texts(client)
+
+
 def test_the_rarest_names_are_one(client: Client, ada: User) -> None:
     for number in range(12):
         for _ in range(13 - number):
