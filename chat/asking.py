@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 
 import structlog
-from django.db import DatabaseError
+from django.db import Error
 
 from chat import ledger
 from chat.database import in_database
@@ -48,7 +48,7 @@ async def ask_metered(
 async def _enter(user_id: int, spent: Tally, state: State, error_kind: str) -> None:
     try:
         await in_database(ledger.enter_moderation, user_id, spent, state, error_kind)
-    except DatabaseError as error:
+    except Error as error:
         # The verdict matters more. Whoever writes it down next finds the database away himself.
         logger.warning("usage_not_kept", error=type(error).__name__)
 
