@@ -2,6 +2,8 @@
 
 const ASKING = "#composer, .edit-form, [id^=regenerate-], [id^=continue-]";
 
+const HANDLED_MS = 5_000; // from a click to the request that it makes, on a page that is busy
+
 const numberOf = (article) => Number(article.id.replace("message-", ""));
 
 /** Has anything of the reply been written here, be it reasoning? */
@@ -17,9 +19,14 @@ export class Perceived {
   constructor(page, messages, report) {
     this.messages = messages;
     this.report = report;
+    this.pressed = Number.NEGATIVE_INFINITY;
     this.forget();
     this.observer = new MutationObserver(() => this.changed());
 
+    // When it was pressed, whenever the page came to handle it: the form's own event comes after.
+    for (const type of ["click", "keydown"]) {
+      page.addEventListener(type, ({ timeStamp }) => (this.pressed = timeStamp), true);
+    }
     page.addEventListener("htmx:before:request", (event) => this.asking(event));
     page.addEventListener("htmx:after:request", (event) => this.answered(event));
     page.addEventListener("htmx:error", (event) => this.failed(event));
@@ -44,7 +51,8 @@ export class Perceived {
     this.forget();
     if (!target.matches(ASKING) || document.hidden) return;
     this.asker = target;
-    this.since = detail.ctx.sourceEvent?.timeStamp || performance.now();
+    const now = detail.ctx.sourceEvent?.timeStamp || performance.now();
+    this.since = now - this.pressed < HANDLED_MS ? this.pressed : now;
     this.newest = Math.max(0, ...this.replies.map(numberOf));
     this.observer.observe(this.messages, { childList: true, characterData: true, subtree: true });
   }

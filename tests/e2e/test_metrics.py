@@ -70,6 +70,21 @@ async def test_a_send_is_measured_from_the_key_to_the_text(chat: Chat) -> None:
     assert row["transport"] == "websocket"
 
 
+async def test_it_begins_with_the_key_even_if_the_page_is_busy(chat: Chat) -> None:
+    await chat.box.fill("How long?")
+    await chat.page.evaluate(
+        """addEventListener("keydown", () => {
+          const until = performance.now() + 1500;
+          while (performance.now() < until);
+        }, { capture: true, once: true })"""
+    )
+    chat.answers.to("How long?", SLOW)
+    await chat.box.press("Enter")
+    await expect(chat.text).to_have_text("Here it is.")
+    (row,) = await perceived(chat)
+    assert row["ttft_perceived_ms"] >= row["ttft_served_ms"] + 1400
+
+
 async def test_it_goes_on_until_the_text_is_painted(chat: Chat) -> None:
     # The frame in which the text stands takes long, as one with a large table does.
     await chat.page.evaluate(
