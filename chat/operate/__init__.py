@@ -12,7 +12,8 @@ The metrics page: times, counts and cost, from the ledger.
 
 periods.py    what is asked for: how far back, of which model and transport
 measures.py   the figures
-spending.py   usage and cost by day, user and group
+spending.py   usage and cost by day, model, purpose, user and group
 charts.py     a chart, and the table behind it
+tiles.py      the headline figures
 dashboard.py  all charts of the page
 """

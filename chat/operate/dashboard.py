@@ -1,19 +1,17 @@
-"""The metrics page: its headline figures and its charts, in words."""
+"""The charts of the metrics page, in words."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from chat.models import PaidFor, State, Transport, VerdictState
 from chat.models.generation import TERMINAL
-from chat.operate import figures, measures
-from chat.operate.charts import Chart, Series, Text, money, percent
+from chat.operate import measures
+from chat.operate.charts import Chart, Series, Text
 from chat.operate.measures import TTFT, Ended, Timings, percentile
 from chat.operate.periods import Asked
-from chat.operate.tables import NOTHING, STOP_REASONS, milliseconds
+from chat.operate.tables import STOP_REASONS
 
 GREEN, ORANGE, BLUE, RED, PURPLE, OLIVE, CYAN, GREY = range(1, 9)
 MIX = (GREEN, BLUE, ORANGE, PURPLE, CYAN, OLIVE, RED)  # for names that mean nothing to us
@@ -35,80 +33,10 @@ PURPOSE_COLOURS = {PaidFor.REPLY: GREEN, PaidFor.TITLE: BLUE, PaidFor.MODERATION
 BINS_MS = (100, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000, 30_000)
 
 
-class Tile(NamedTuple):
-    """A headline figure."""
-
-    name: str
-    value: str
-    note: str = ""
-
-
 def measured() -> list[tuple[str, str, int]]:
     """The three parts of the time to first token: field, name, colour."""
     names = (_("Provider"), _("Served"), _("Perceived"))
     return list(zip(TTFT, names, (BLUE, GREEN, ORANGE), strict=True))
-
-
-def tiles(timings: Timings, found: Sequence[Ended]) -> list[Tile]:
-    replies = Counter[str]()
-    for one in found:
-        replies[one.state] += one.count * (one.purpose == PaidFor.REPLY)
-    total = replies.total()
-    costs = [one.cost for one in found if one.cost is not None]
-    tokens = sum(one.prompt_tokens + one.completion_tokens for one in found)
-    unpriced = sum(one.unpriced or 0 for one in found)
-    bad = replies[State.FAILED] + replies[State.INTERRUPTED]
-    waiting = figures.review()
-    reviews = sum(one.count for one in waiting.values())
-    verdicts = figures.pending_verdicts().count
-    return [
-        Tile(_("Replies"), f"{total:,}", _share(replies[State.COMPLETE], total, _("complete"))),
-        _spread(_("Perceived first token"), timings.whole["ttft_perceived_ms"]),
-        _spread(_("Served first token"), timings.whole["ttft_served_ms"]),
-        _speed(timings.whole["tokens_per_second"]),
-        Tile(
-            _("Failed or interrupted"),
-            percent(bad / total * 100) if total else NOTHING,
-            ngettext("%(count)s reply", "%(count)s replies", bad) % {"count": f"{bad:,}"},
-        ),
-        Tile(
-            _("Cost"),
-            money(float(sum(costs))) if costs else NOTHING,
-            _cost_note(tokens, unpriced),
-        ),
-        Tile(
-            _("For reviewers, now"),
-            f"{reviews:,}",
-            ngettext("%(count)s pending verdict", "%(count)s pending verdicts", verdicts)
-            % {"count": f"{verdicts:,}"},
-        ),
-    ]
-
-
-def _cost_note(tokens: int, unpriced: int) -> str:
-    """Of how many tokens it is, and whether that is all of them."""
-    if not unpriced:
-        return _("%(count)s tokens") % {"count": f"{tokens:,}"}
-    if unpriced == tokens:
-        return _("%(count)s tokens of models without a price") % {"count": f"{tokens:,}"}
-    share = percent(unpriced / tokens * 100)
-    names = {"count": f"{tokens:,}", "share": share}
-    return _("%(count)s tokens, %(share)s of them without a price") % names
-
-
-def _share(part: int, whole: int, what: str) -> str:
-    return f"{percent(part / whole * 100)} {what}" if whole else ""
-
-
-def _spread(name: str, values: Sequence[float]) -> Tile:
-    p50, p95 = percentile(values, 0.5), percentile(values, 0.95)
-    note = _("median; 95 %% within %(p95)s") % {"p95": milliseconds(p95)} if values else ""
-    return Tile(name, milliseconds(p50), note)
-
-
-def _speed(values: Sequence[float]) -> Tile:
-    median = percentile(values, 0.5)
-    return Tile(_("Tokens per second"), NOTHING if median is None else f"{median:.0f}", _("median"))
 
 
 def charts(asked: Asked, timings: Timings, found: Sequence[Ended]) -> list[Chart]:

@@ -17,6 +17,7 @@ from chat.models import Transport
 from chat.operate import dashboard, measures, process, spending, stream
 from chat.operate.periods import PERIODS, asked
 from chat.operate.tables import tables
+from chat.operate.tiles import tiles
 from chat.operate.who import may_see_status
 from chat.views.answers import by_htmx
 from chat.views.health import readyz
@@ -88,7 +89,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
         "models": models if wanted.model in ("", *models) else [wanted.model, *models],
         "transports": Transport.choices,
         "timings": timings,
-        "tiles": dashboard.tiles(timings, ended),
+        "tiles": tiles(timings, ended),
         "charts": charts,
         "data": [chart.data() for chart in charts if not chart.is_empty],
         "spendings": spendings,
