@@ -72,6 +72,7 @@ class Viewer:
         self._live: LiveReply | None = None
         self._subscription: Subscription | None = None
         self._last_frame = 0.0
+        self._sent_at = timezone.now()
         self._served = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._list_later: asyncio.TimerHandle | None = None
@@ -245,7 +246,7 @@ class Viewer:
             self._followed.add(self._running.message_id)
 
     def _report_served(self, running: Running) -> None:
-        elapsed = (timezone.now() - running.accepted_at).total_seconds() * 1000
+        elapsed = (self._sent_at - running.accepted_at).total_seconds() * 1000
         task = asyncio.create_task(self._record_served(running.generation_id, elapsed))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -259,5 +260,7 @@ class Viewer:
         frame = frames.envelope(fragments, self.cursor, self._frames)
         await self.window.wait_for_room(len(frame))
         self.window.sent(self._frames, len(frame))
+        # Before it goes: the page may have painted it before this task has its turn again.
+        self._sent_at = timezone.now()
         await self._send(frame)
         self._gap_s = max(FRAME_GAP_S, len(frame) / CHARACTERS_PER_S)

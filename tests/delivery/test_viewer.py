@@ -15,7 +15,7 @@ from django.utils import timezone
 from chat import actions
 from chat.database import in_database
 from chat.delivery.viewer import Gone, Viewer
-from chat.models import Conversation, Message, User, next_revision
+from chat.models import Conversation, Generation, Message, User, next_revision
 from chat.services import Services
 from tests.conftest import make_user
 from tests.fake_provider import FakeProvider, Finish, Gate, Reasoning, Script, Text, reply
@@ -225,6 +225,36 @@ async def test_the_served_time_to_first_token_is_kept(
         await page.gets("Hi")
         assert await eventually(lambda: in_database(served))
         provider.open("rest")
+
+
+async def test_what_is_served_is_never_later_than_what_is_painted(
+    running: Services, provider: FakeProvider
+) -> None:
+    provider.enqueue(Script(Text("Hi"), Gate("rest"), Finish()))
+    conversation = await ask()
+    ada = await in_database(User.objects.get, username="ada")
+    painted: list[datetime] = []
+
+    async def take(frame: str) -> None:
+        if "Hi" in json.loads(frame)["content"]:
+            painted.append(timezone.now())
+            await asyncio.sleep(0.1)  # this process has its turn again later
+
+    def made() -> Generation:
+        return Generation.objects.get(conversation=conversation, purpose="reply")
+
+    async def served() -> float | None:
+        return (await in_database(made)).ttft_served_ms
+
+    viewer = Viewer(ada.pk, conversation, running.log, take)
+    task = asyncio.create_task(viewer.run(-1))
+    served_ms = await eventually(served)
+    asked_at = (await in_database(made)).created_at
+    task.cancel()
+    await asyncio.wait([task])
+    provider.open("rest")
+    assert served_ms is not None
+    assert served_ms <= (painted[0] - asked_at).total_seconds() * 1000
 
 
 async def test_a_reply_that_is_let_through_again_comes_back(

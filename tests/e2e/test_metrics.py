@@ -15,7 +15,7 @@ from tests.support import eventually
 
 from .axe import WIDTHS
 from .browser import Watch
-from .chat import Chat
+from .chat import CONVERSATION, Chat
 from .conftest import Visit
 from .relay import Relay
 from .server import Server
@@ -47,6 +47,7 @@ async def perceived(chat: Chat, count: int = 1) -> list[dict[str, Any]]:
         found = rows(chat)
         return found if sum(row["ttft_perceived_ms"] is not None for row in found) == count else []
 
+    await expect(chat.page).to_have_url(CONVERSATION)  # of a new one, with the answer to its send
     return await eventually(probe, within=20, message="not so many perceived times")
 
 
