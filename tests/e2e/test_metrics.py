@@ -135,6 +135,7 @@ async def test_what_comes_after_a_reload_was_waited_for_by_nobody(
 ) -> None:
     await chat.ask("Wait?", HELD)
     await chat.answers.request("Wait?")
+    await expect(chat.page).to_have_url(CONVERSATION)
     await chat.reload()
     provider.open("text")
     (row,) = await settled(chat)
