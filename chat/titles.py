@@ -14,12 +14,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat import doorbell, ledger, verdicts
+from chat.asking import ask_metered
 from chat.database import in_database
 from chat.engine.errors import ProviderError
 from chat.engine.provider import Provider
 from chat.engine.tally import Tally, tallied
 from chat.models import Action, Conversation, Direction, Generation, Message, Purpose, State
-from chat.moderation.base import ModerationUnavailable, Unclear, ask
+from chat.moderation.base import ModerationUnavailable, Unclear
 from chat.policy import Current
 
 MAX_TOKENS = 24
@@ -73,7 +74,7 @@ async def run(job: Any, provider: Provider, check: Awaitable[None]) -> None:
             await check
             answer, _ = await provider.completion(job.request)
             title = tidy(answer)
-            await _refuse_unfit(title, job.current, provider)
+            await _refuse_unfit(title, job, provider)
         except ProviderError as failure:
             title, error = "", failure
     await in_database(_save, job, title, spent, error)
@@ -81,15 +82,17 @@ async def run(job: Any, provider: Provider, check: Awaitable[None]) -> None:
         doorbell.ring_user(job.owner_id)
 
 
-async def _refuse_unfit(title: str, current: Current, provider: Provider) -> None:
+async def _refuse_unfit(title: str, job: Any, provider: Provider) -> None:
     """A title is what a model says, and no reviewer reads it: whatever is objected to is left.
 
     The remote backends are asked where nothing may pass unchecked: nobody waits for a title.
     """
+    current: Current = job.current
     closed = settings.MODERATION_FAIL == "closed"
     for name in (current.backends if closed else current.at_once) if title else ():
         try:
-            found = await ask(current.backend(name, Direction.OUTPUT, provider), title)
+            asked = Direction.OUTPUT, current, provider, job.owner_id
+            found = await ask_metered(name, title, *asked)
         except ModerationUnavailable:
             raise Unfit from None
         if isinstance(found, Unclear):

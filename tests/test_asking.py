@@ -88,6 +88,24 @@ async def test_every_call_to_the_provider_is_in_the_ledger(
     assert sum([row.calls async for row in Usage.objects.all()]) == len(calls) == 3
 
 
+async def test_so_is_what_is_asked_before_anything_is_shown(
+    running: Services, judged: FakeProvider, settings: LazySettings
+) -> None:
+    settings.MODERATION_FAIL = "closed"
+    settings.TITLES = True
+    await ask()
+
+    async def titled() -> bool:
+        return await Usage.objects.filter(purpose=PaidFor.TITLE).aexists()
+
+    await eventually(titled)
+    rows = [row async for row in Usage.objects.order_by("purpose")]
+    paid_for = [row.purpose for row in rows]
+    assert paid_for == ["moderation"] * 3 + ["reply", "title"]  # question, reply and title
+    assert [row.calls for row in rows] == [1] * 5
+    assert {row.model for row in rows[:3]} == {"judge-1"}
+
+
 async def test_a_long_text_is_one_entry_with_all_its_calls(judged: FakeProvider, ada: User) -> None:
     await judge(ada, "word " * (PIECE_CHARS // 2))
     (row,) = await entries()

@@ -12,10 +12,11 @@ import structlog
 from django.conf import settings
 
 from chat import answers, reconcile
+from chat.asking import ask_metered
 from chat.engine.provider import Provider
 from chat.engine.reply import Reply
 from chat.models import Direction
-from chat.moderation.base import ModerationUnavailable, Result, Unclear, ask
+from chat.moderation.base import ModerationUnavailable, Result, Unclear
 from chat.worker.claim import Job
 from chat.worker.watch import Watch
 
@@ -67,8 +68,8 @@ async def _remote(
 
     async def one(name: str) -> tuple[str, Result | Unclear] | None:
         try:
-            found = job.current.backend(name, Direction.OUTPUT, provider)
-            return name, await ask(found, text)
+            asked = Direction.OUTPUT, job.current, provider, job.owner_id
+            return name, await ask_metered(name, text, *asked)
         except ModerationUnavailable as error:
             logger.warning("moderation_unavailable", backend=name, error=str(error))
             return None
