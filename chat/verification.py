@@ -129,7 +129,7 @@ def _unsealed(conversation_id: UUID) -> Iterator[Finding]:
         if generation_id in sealed:
             for what in _differences(sealed[generation_id], contents):
                 yield Finding(generation_id, message_id, where, what)
-        elif contents["receipt__sha256"] is not None:  # without one it is counted as missing
+        elif contents["receipt__state"] is not None:  # without one it is counted as missing
             yield Finding(generation_id, message_id, where, "it has a receipt and was never sealed")
     known = {row[0] for contents in now.values() for row in contents["messages"]}
     strangers = Message.objects.filter(conversation=conversation_id).exclude(pk__in=known)
@@ -166,3 +166,6 @@ def _gone() -> Iterator[Finding]:
     )
     for pk in Tombstone.objects.exclude(Exists(entries)).values_list("pk", flat=True):
         yield Finding(None, None, str(pk), "a tombstone of which the access log has no purge")
+    for pk, sha256 in Tombstone.objects.values_list("pk", "sha256").iterator():
+        if seals.proof(pk) != sha256:
+            yield Finding(None, None, str(pk), "its seals are not those that its purge has left")

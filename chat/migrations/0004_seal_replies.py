@@ -2,6 +2,7 @@
 
 from django.db import migrations, models
 
+import chat.models.conversation
 from chat.record import seals
 
 
@@ -16,6 +17,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name='conversation',
+            name='seal_salt',
+            field=models.CharField(default=chat.models.conversation.new_salt, editable=False, max_length=32),
+        ),
         migrations.CreateModel(
             name='Seal',
             fields=[

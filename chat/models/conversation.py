@@ -1,5 +1,6 @@
 """A conversation is a tree of messages owned by one user; its head names the branch on screen."""
 
+import secrets
 import uuid
 from typing import Self
 
@@ -18,6 +19,10 @@ WITH = (
     "generation__assistant",
     "review",
 )  # what showing one needs
+
+
+def new_salt() -> str:
+    return secrets.token_hex(16)
 
 
 def _next_revision(conversation_id: uuid.UUID) -> tuple[int, int | None]:
@@ -64,7 +69,9 @@ class Conversation(Parameters):
 
     ``revision`` counts what changed in it, so that a viewer can ask for all that is newer than
     what it has: see ``bump``. ``branch_revision`` is the one at which the head last jumped to
-    another branch: a viewer older than that takes the whole transcript anew.
+    another branch: a viewer older than that takes the whole transcript anew. ``seal_salt`` is in
+    every hash of its seals, which stay when the conversation is purged: without it nobody can try
+    whether a text was there.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -76,6 +83,7 @@ class Conversation(Parameters):
     head = models.ForeignKey("Message", models.SET_NULL, null=True, blank=True, related_name="+")
     revision = models.PositiveBigIntegerField(default=0)
     branch_revision = models.PositiveBigIntegerField(default=0)
+    seal_salt = models.CharField(max_length=32, default=new_salt, editable=False)
 
     assistant = models.ForeignKey(
         "Assistant", models.PROTECT, null=True, blank=True, related_name="conversations"

@@ -165,7 +165,7 @@ class LegalHold(models.Model):
 class Tombstone(models.Model):
     """What is left of a purged conversation: that it was there, and a proof without its text.
 
-    ``sha256`` is of its receipts' hashes in order, one in each line.
+    ``sha256`` is of the hashes of its seals: ``chat.record.seals.proof``.
     """
 
     conversation_id = models.UUIDField(primary_key=True, default=uuid.uuid4)

@@ -5,7 +5,6 @@ log of a reply outlives it by a minute. So does what moderation has not finished
 must not evade it; a deletion by the owner waits for the reviewers too, retention does not.
 """
 
-import hashlib
 import time
 from datetime import datetime, timedelta
 
@@ -22,7 +21,6 @@ from chat.models import (
     LegalHold,
     Message,
     Purpose,
-    Receipt,
     ReviewItem,
     ReviewState,
     Tombstone,
@@ -31,7 +29,7 @@ from chat.models import (
     VerdictState,
 )
 from chat.models.generation import ACTIVE
-from chat.record import access_log, holds
+from chat.record import access_log, holds, seals
 from chat.search import index
 
 logger = structlog.get_logger()
@@ -148,15 +146,13 @@ def purge(conversation: Conversation, reason: str, by: User | None = None) -> To
 
 
 def _tombstone(conversation: Conversation, reason: str, by: User | None) -> Tombstone:
-    receipts = Receipt.objects.filter(generation__conversation=conversation)
-    hashes = receipts.order_by("generation").values_list("sha256", flat=True)
     replies = conversation.generations.filter(purpose=Purpose.REPLY)
     return Tombstone.objects.create(
         conversation_id=conversation.pk,
         owner_id=conversation.owner_id,
         messages=conversation.messages.count(),
         replies=replies.count(),
-        sha256=hashlib.sha256("\n".join(hashes).encode()).hexdigest(),
+        sha256=seals.proof(conversation.pk),
         created_at=conversation.created_at,
         active_at=conversation.active_at,
         deleted_at=conversation.deleted_at,

@@ -3,13 +3,15 @@
 A receipt proves a reply's text to whoever has the receipt; a seal proves the rest, and that nothing
 is missing: how the reply ended, what was asked, its place in the conversation, reasoning, tool
 calls, usage and error. ``contents`` has hashes and facts, no words. The seals are one chain for all
-conversations (``chat.record.chain``), and stay when a conversation is purged. What may change
-later is not in them: titles, verdicts, what is withheld, times that browsers measure.
+conversations (``chat.record.chain``), and stay when a conversation is purged; the hashes are keyed
+by its salt, which goes with it. What may change later is not in them: titles, verdicts, what is
+withheld, times that browsers measure.
 """
 
 import hashlib
+import hmac
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -20,6 +22,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from chat.models import Purpose, Seal, SealReason
+from chat.models.conversation import new_salt
 from chat.record import chain
 
 logger = structlog.get_logger()
@@ -42,13 +45,12 @@ FACTS = (
 RECEIPT = (
     "receipt__state",
     "receipt__finish_reason",
-    "receipt__sha256",
     "receipt__characters",
     "receipt__schema_verdict",
     "receipt__prompt_tokens",
     "receipt__completion_tokens",
 )
-HASHED = ("error_detail", "parameters", "request")
+HASHED = ("error_detail", "parameters", "request", "receipt__sha256")
 CALL = (
     "number",
     "round",
@@ -96,6 +98,8 @@ def contents(
     ``models``: a migration has its own, with the columns of its time.
     """
     get = partial(models.get_model, "chat")
+    salts = get("Conversation").objects.filter(pk=conversation_id)
+    hashed = partial(_hashed, salts.values_list("seal_salt", flat=True).first() or "")
     made = get("Generation").objects.filter(conversation=conversation_id, purpose=Purpose.REPLY)
     if only is not None:
         made = made.filter(pk__in=list(only))
@@ -104,17 +108,23 @@ def contents(
     rows = get("Message").objects.filter(conversation=conversation_id)
     shape = {pk: rest for pk, *rest in rows.values_list("pk", "parent", "generation")}
     runs = {row["pk"]: _run(row["message"], shape) for row in generations}
-    messages = _messages(get, {pk for run in runs.values() for pk in run})
+    messages = _messages(get, {pk for run in runs.values() for pk in run}, hashed)
     return {
         row["pk"]: {
             "format": FORMAT,
             "owner": row["conversation__owner"],
             **{name: row[name] for name in (*FACTS, *RECEIPT)},
-            **{name: _sha256(chain.canonical(row[name])) for name in HASHED},
+            **{name: hashed(chain.canonical(row[name])) for name in HASHED},
             "messages": [messages[pk] for pk in runs[row["pk"]] if pk in messages],
         }
         for row in generations
     }
+
+
+def proof(conversation_id: UUID) -> str:
+    """The SHA-256 of the hashes of a conversation's seals, one in each line: for its tombstone."""
+    rows = Seal.objects.filter(conversation_id=conversation_id).order_by("number")
+    return hashlib.sha256("\n".join(rows.values_list("hash", flat=True)).encode()).hexdigest()
 
 
 def begin(models: Any) -> None:
@@ -123,8 +133,9 @@ def begin(models: Any) -> None:
     previous, number = chain.FIRST, 0
     conversations = models.get_model("chat", "Conversation").objects.order_by("created_at", "pk")
     for conversation_id in conversations.values_list("pk", flat=True):
+        conversations.filter(pk=conversation_id).update(seal_salt=new_salt())
         for generation_id, found in sorted(contents(conversation_id, models=models).items()):
-            if found["receipt__sha256"] is None:
+            if found["receipt__state"] is None:
                 continue
             number += 1
             entry = Seal(
@@ -154,7 +165,7 @@ def _run(message_id: int | None, shape: dict[int, list[int | None]]) -> list[int
     return run[::-1]
 
 
-def _messages(get: Any, ids: set[int]) -> dict[int, list[Any]]:
+def _messages(get: Any, ids: set[int], hashed: Callable[[bytes], str]) -> dict[int, list[Any]]:
     """Of each message its key, its parent's, its role, and hashes of what it says and calls."""
     called: dict[int, list[Any]] = defaultdict(list)
     calls = get("ToolCall").objects.order_by("message", "number")
@@ -168,7 +179,7 @@ def _messages(get: Any, ids: set[int]) -> dict[int, list[Any]]:
         rows = get("Message").objects.filter(pk__in=some).values_list(*columns)
         for pk, parent, role, text, reasoning in rows.iterator():
             said = (text.encode(), reasoning.encode(), chain.canonical(called.pop(pk, [])))
-            found[pk] = [pk, parent, role, *map(_sha256, said)]
+            found[pk] = [pk, parent, role, *map(hashed, said)]
     return found
 
 
@@ -190,5 +201,5 @@ def _append(
     )
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _hashed(salt: str, content: bytes) -> str:
+    return hmac.digest(salt.encode(), content, "sha256").hex()
