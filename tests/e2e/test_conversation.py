@@ -214,6 +214,20 @@ async def test_code_is_coloured_and_links_show_where_they_lead(chat: Chat) -> No
     await expect(chat.text.get_by_role("table")).to_contain_text("4.10")
 
 
+async def test_a_text_goes_in_its_own_direction(chat: Chat) -> None:
+    await chat.ask("كيف حالك؟", reply("أنا بخير، شكرا.\n\nAnd in English."))
+    await chat.ended()
+    gaps = """(body) => [...body.querySelectorAll("p")].map((paragraph) => {
+      const range = document.createRange();
+      range.selectNodeContents(paragraph);
+      const [outer, inner] = [paragraph.getBoundingClientRect(), range.getBoundingClientRect()];
+      return inner.left - outer.left < outer.right - inner.right ? "left" : "right";
+    })"""
+    assert await chat.text.evaluate(gaps) == ["right", "left"]
+    asked = chat.questions.last.locator(".body")
+    assert await asked.evaluate("(body) => getComputedStyle(body).unicodeBidi") == "plaintext"
+
+
 async def test_a_long_title_does_not_widen_a_narrow_page(server: Server, visit: Visit) -> None:
     chat = await visit(server, viewport={"width": 390, "height": 844})
     chat.provider.title = "The sea is a vast and mysterious realm, teeming with life"
