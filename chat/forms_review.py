@@ -53,6 +53,7 @@ class Reason(models.TextChoices):
     REPORTED = "reported", _("Reported")
     UNCLEAR = "unclear", _("No verdict")
     SAMPLED = "sampled", _("Sample")
+    REPEAT = "repeat", _("Repeats what was redacted")
 
 
 class ErrorKind(models.TextChoices):

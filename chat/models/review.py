@@ -26,7 +26,7 @@ class DecisionKind(models.TextChoices):
 class ReviewItem(models.Model):
     """A message that waits for a reviewer, or that one has decided on.
 
-    The four reasons may hold at once. ``score`` is the highest that a verdict gave. ``outcome`` is
+    The reasons may hold at once. ``score`` is the highest that a verdict gave. ``outcome`` is
     the decision that took effect last; the message's own reader sees it, and in which words depends
     on whether it ``was_withheld`` until then.
     """
@@ -36,6 +36,7 @@ class ReviewItem(models.Model):
     is_unclear = models.BooleanField(_("no verdict could be had"), default=False)
     is_reported = models.BooleanField(_("reported"), default=False)
     is_sampled = models.BooleanField(_("sampled"), default=False)
+    is_repeat = models.BooleanField(_("repeats what was redacted"), default=False)
     score = models.FloatField(_("score"), default=0.0)
     was_withheld = models.BooleanField(_("was withheld"), default=False)
     state = models.CharField(

@@ -1,6 +1,6 @@
 """States and verdicts as small words in colour; the word says it all, the colour only helps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.utils.functional import Promise
@@ -11,9 +11,7 @@ from chat.models import (
     Generation,
     Message,
     Receipt,
-    ReviewDecision,
     ReviewItem,
-    ReviewState,
     State,
     VerdictState,
 )
@@ -62,18 +60,16 @@ def moderation_badge(receipt: Receipt) -> Badge:
     return Badge(tone, format_html("{}: {}", _("Moderation"), word))
 
 
-def reasons(item: ReviewItem, decisions: Sequence[ReviewDecision]) -> list[Badge]:
+def reasons(item: ReviewItem) -> list[Badge]:
     """Why it is in the queue."""
     given = {
         FLAGGED: item.is_flagged,
         Badge("bad", _("Reported")): item.is_reported,
         Badge("warn", _("No verdict")): item.is_unclear,
         Badge("plain", _("Sample")): item.is_sampled,
+        REPEATS: item.is_repeat,
     }
-    found = [badge for badge, holds in given.items() if holds]
-    if not found and not decisions and item.state == ReviewState.OPEN:
-        return [REPEATS]
-    return found
+    return [badge for badge, holds in given.items() if holds]
 
 
 def badges(several: Iterable[Badge]) -> str:

@@ -279,14 +279,7 @@ def _let_wait(message_id: int) -> bool:
 
     False for what has been removed already.
     """
-    item = queue.put(message_id)
-    if item.state == ReviewState.CLOSED:
-        if item.outcome == DecisionKind.UPHOLD:
-            return False
-        item.opened_at = timezone.now()
-        item.save(update_fields=["opened_at"])
-        _move(item, ReviewState.OPEN)
-    return True
+    return queue.put(message_id, repeat=True).state != ReviewState.CLOSED
 
 
 def _untitle(message: Message) -> None:

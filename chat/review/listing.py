@@ -191,7 +191,7 @@ def _row(
     )
     if item is not None:
         decisions = list(item.decisions.all())
-        row.marks = [*badges.reasons(item, decisions), *row.marks]
+        row.marks = [*badges.reasons(item), *row.marks]
         row.outcome = in_words(decisions[-1]) if decisions else ""
     row.marks += [
         Badge("warn", _("Bad reply")) for f in message.feedback.all() if f.opinion == "bad"

@@ -1,10 +1,10 @@
-"""The reviewers' queue: put there by verdicts, by people's reports, and by sampling."""
+"""The reviewers' queue: put there by verdicts, people's reports, sampling and redactions."""
 
 from django.utils import timezone
 
-from chat.models import ReviewItem, ReviewState
+from chat.models import DecisionKind, ReviewItem, ReviewState
 
-REASONS = ("is_flagged", "is_unclear", "is_reported", "is_sampled")
+REASONS = ("is_flagged", "is_unclear", "is_reported", "is_sampled", "is_repeat")
 
 
 def put(
@@ -14,12 +14,14 @@ def put(
     unclear: bool = False,
     reported: bool = False,
     sampled: bool = False,
+    repeat: bool = False,
     score: float = 0.0,
 ) -> ReviewItem:
     """Let a message wait for a reviewer, within the caller's transaction.
 
     ``flagged`` by a verdict that has just been given, not by one that stood before. What was given
-    as a reason stays one. An item that had been decided opens again when it is flagged or reported.
+    as a reason stays one. An item that had been decided opens again when it is flagged or reported,
+    and when it repeats what was redacted elsewhere, if it has not been removed.
     """
     item, made = ReviewItem.objects.get_or_create(
         message_id=message_id,
@@ -28,15 +30,18 @@ def put(
             "is_unclear": unclear,
             "is_reported": reported,
             "is_sampled": sampled,
+            "is_repeat": repeat,
             "score": score,
         },
     )
     if not made:
-        news = flagged or (reported and not item.is_reported)
+        removed = item.outcome == DecisionKind.UPHOLD
+        news = flagged or (reported and not item.is_reported) or (repeat and not removed)
         item.is_flagged |= flagged
         item.is_unclear |= unclear
         item.is_reported |= reported
         item.is_sampled |= sampled
+        item.is_repeat |= repeat
         item.score = max(item.score, score)
         if item.state == ReviewState.CLOSED and news:
             item.state, item.opened_at, item.closed_at = ReviewState.OPEN, timezone.now(), None
@@ -48,7 +53,9 @@ def put(
 def withdraw(message_id: int) -> None:
     """Nothing is held against it any more: it leaves, unless a person has to do with it.
 
-    One that somebody has taken, reported or decided on stays, and so does one that was drawn.
+    One that somebody has taken, reported or decided on stays, and so does one that was drawn or
+    repeats what was redacted.
     """
     waiting = ReviewItem.objects.filter(message_id=message_id, state=ReviewState.OPEN, outcome="")
-    waiting.filter(assignee=None, decisions=None, is_reported=False, is_sampled=False).delete()
+    untouched = waiting.filter(assignee=None, decisions=None)
+    untouched.filter(is_reported=False, is_sampled=False, is_repeat=False).delete()

@@ -267,7 +267,7 @@ def _entry(message: Message, place: Place, owner_name: str) -> Entry:
     entry.item = getattr(message, "review", None)
     if entry.item is not None:
         entry.decisions = list(entry.item.decisions.all())
-        entry.reasons = badges.reasons(entry.item, entry.decisions)
+        entry.reasons = badges.reasons(entry.item)
     if message.role == Role.ASSISTANT:
         # As on the page: a reply is rendered, what a person or a tool said is shown as it is.
         entry.html = mark_safe(_body(message, generation))  # noqa: S308

@@ -303,7 +303,7 @@ class TestWhatRepeatsIt:
         assert redacted().repeated_in == expected
         waiting = ReviewItem.objects.filter(state=ReviewState.OPEN).order_by("message")
         assert [item.message_id for item in waiting] == expected
-        assert badges.reasons(waiting[0], []) == [badges.REPEATS]
+        assert badges.reasons(waiting[0]) == [badges.REPEATS]
 
     def test_one_that_was_dismissed_opens_again_and_one_that_was_removed_does_not(
         self, others: dict[str, Message], reviewer: User, redacted: Callable[[], ReviewDecision]

@@ -260,12 +260,12 @@ async def test_an_open_item_that_was_only_reported_does_not_keep_a_verdict_from_
     assert (waiting.state, waiting.is_reported) == ("open", True)
 
 
-@pytest.mark.parametrize("how", ["taken", "sampled"])
-async def test_what_a_reviewer_has_taken_or_was_drawn_stays_in_the_queue(
+@pytest.mark.parametrize("how", ["taken", "sampled", "repeat"])
+async def test_what_a_reviewer_has_to_do_with_or_was_drawn_stays_in_the_queue(
     ada: User, nobody: Provider, how: str
 ) -> None:
     reply = await judged(ada, RUDE, nobody)
-    given = {"assignee": ada} if how == "taken" else {"is_sampled": True}
+    given = {"assignee": ada} if how == "taken" else {f"is_{how}": True}
     await in_database(ReviewItem.objects.filter(message=reply).update, **given)
     await make(PolicyRule, direction="output", category="", action="allow")
     await sweep(nobody)
