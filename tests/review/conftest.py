@@ -1,16 +1,21 @@
 """Reviewers, and conversations for them to read."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
+from django.utils import timezone
 
-from chat.models import Conversation, Message, User
+from chat.models import CallState, Conversation, Feedback, Message, Receipt, ToolCall, User
 from chat.review import queue, who
 from tests.admin.conftest import Story, others, story
 from tests.admin.rows import make_conversation, reply, say
 from tests.conftest import make_user
+from tests.presets import make_assistant
 
 __all__ = ["Story", "others", "story"]
 
@@ -69,3 +74,44 @@ def flagged(ada: User) -> Message:
     message.verdicts.update(spans=[[10, 19, "harassment"]], hits=["harassment"], action="withhold")
     queue.put(message.pk, flagged=True, score=0.91)
     return Message.objects.select_related("conversation").get(pk=message.pk)
+
+
+Shown = Callable[..., list[int]]
+
+
+@pytest.fixture
+def shown(desk: Client) -> Shown:
+    """The messages that a list shows, in order."""
+
+    def ids(**query: Any) -> list[int]:
+        page = desk.get("/review/", query)
+        assert page.status_code == 200
+        return [int(pk) for pk in re.findall(r'id="row-(\d+)"', page.content.decode())]
+
+    return ids
+
+
+@pytest.fixture
+def labelled(story: Story, ada: User, bob: User) -> Message:
+    """A reply that every filter has a value for."""
+    tutors = Group.objects.create(name="Tutors")
+    bob.groups.add(tutors)
+    assistant = make_assistant(bob, "Tutor")
+    conversation = make_conversation(bob, "Algebra", assistant=assistant)
+    message = reply(
+        say(conversation, "Solve it"),
+        "x = 2",
+        model="special-3",
+        state="interrupted",
+        verdict="flagged",
+        scores={"self-harm": 0.62},
+        error_kind="timed_out",
+    )
+    Receipt.objects.filter(generation__message=message).update(schema_verdict="invalid")
+    Feedback.objects.create(message=message, user=bob, opinion="bad")
+    ToolCall.objects.create(
+        message=message, number=0, round=1, offset=0, name="calculator", state=CallState.DONE
+    )
+    Message.objects.filter(pk=message.pk).update(created_at=timezone.now() - timedelta(days=30))
+    queue.put(message.pk, flagged=True, reported=True, score=0.62)
+    return message

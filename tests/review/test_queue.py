@@ -1,20 +1,16 @@
 """The lists: what is in which, in what order, narrowed by filters and search, at a bounded cost."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from chat import policy, verdicts
-from chat.delivery.page import outcome
 from chat.forms_review import FilterForm
 from chat.models import (
     AccessEntry,
@@ -22,37 +18,16 @@ from chat.models import (
     ApiKey,
     CallState,
     Conversation,
-    Feedback,
     Message,
-    Receipt,
     ReviewItem,
     ToolCall,
     User,
 )
-from chat.moderation.base import Result
 from chat.record import access_log
-from chat.review import decisions, listing, pseudonyms, queue, who
-from chat.review.pseudonyms import pseudonym, who_is
-from chat.verdicts import Place
-from tests.admin.rows import judge, make_conversation, make_title, reply, say
-from tests.conftest import make_user
-from tests.presets import make_assistant
-from tests.review.conftest import Story, grant
+from chat.review import decisions, listing, queue
+from tests.admin.rows import make_conversation, make_title, reply, say
+from tests.review.conftest import Shown, Story
 from tests.talk import ask
-
-Shown = Callable[..., list[int]]
-
-
-@pytest.fixture
-def shown(desk: Client) -> Shown:
-    """The messages that a list shows, in order."""
-
-    def ids(**query: Any) -> list[int]:
-        page = desk.get("/review/", query)
-        assert page.status_code == 200
-        return [int(pk) for pk in re.findall(r'id="row-(\d+)"', page.content.decode())]
-
-    return ids
 
 
 def test_each_state_has_its_list(
@@ -106,76 +81,6 @@ def test_what_was_decided_last_stands_first(
     assert shown(tab="decided", order="oldest") == [story.second.pk, flagged.pk]
 
 
-class TestNext:
-    """What is led to after a message, in the list that one works through."""
-
-    @pytest.fixture
-    def four(self, ada: User) -> list[Message]:
-        """Of growing scores; the newest has the lowest."""
-        found = []
-        for score in (0.9, 0.8, 0.7, 0.6):
-            message = reply(say(make_conversation(ada), "Hm?"), "No.", model=f"m{score}")
-            queue.put(message.pk, flagged=True, score=score)
-            found.append(message)
-        return found
-
-    @pytest.fixture
-    def after(self, desk: Client) -> Callable[..., int]:
-        def led_to(message: Message, **query: Any) -> int:
-            answer = desk.get("/review/next", {"after": message.pk, **query})
-            return int(answer["Location"].rpartition("-")[2])
-
-        return led_to
-
-    def test_the_order_of_the_list(
-        self, four: list[Message], after: Callable[..., int], shown: Shown
-    ) -> None:
-        for order in ("newest", "oldest", "score"):
-            ids = shown(order=order)
-            rounds = {m.pk: after(m, order=order) for m in four}
-            assert rounds == dict(zip(ids, [*ids[1:], ids[0]], strict=True)), order
-
-    def test_a_decided_one_keeps_its_place(
-        self, four: list[Message], after: Callable[..., int], reviewer: User
-    ) -> None:
-        decisions.decide(reviewer, four[2].pk, decisions.DecisionKind.DISMISS)
-        assert after(four[2]) == four[1].pk
-        assert after(four[3]) == four[1].pk
-
-    def test_the_filters_of_the_list(
-        self, four: list[Message], after: Callable[..., int], reviewer: User
-    ) -> None:
-        assert after(four[3], model="m0.8") == four[1].pk
-        ReviewItem.objects.filter(message=four[0]).update(assignee=reviewer)
-        assert after(four[3], tab="mine") == four[0].pk
-        assert after(four[3], tab="decided") == four[2].pk
-
-    def test_what_another_reviewer_has_taken_is_passed_over(
-        self, four: list[Message], after: Callable[..., int], second: User, reviewer: User
-    ) -> None:
-        ReviewItem.objects.filter(message=four[2]).update(assignee=second)
-        ReviewItem.objects.filter(message=four[1]).update(assignee=reviewer)
-        assert after(four[3]) == four[1].pk
-
-    def test_a_search_on_the_way_is_written_down(
-        self, four: list[Message], after: Callable[..., int]
-    ) -> None:
-        assert after(four[3], q="no") == four[2].pk
-        assert AccessEntry.objects.get(kind=AccessKind.SEARCH).detail["messages"] == [four[2].pk]
-
-    @pytest.mark.parametrize("given", ["", "-1", "\0", "9" * 30, "x"])
-    def test_after_nothing_comes_the_first(
-        self, given: str, four: list[Message], desk: Client
-    ) -> None:
-        answer = desk.get("/review/next", {"after": given})
-        assert answer["Location"].endswith(f"#message-{four[3].pk}")
-
-    def test_at_the_end_it_leads_back(self, flagged: Message, desk: Client) -> None:
-        answer = desk.get("/review/next", {"after": flagged.pk}, follow=True)
-        assert answer.redirect_chain == [("/review/", 302)]
-        assert "Nothing else waits in that list." in answer.content.decode()
-
-
 def test_each_filter_that_is_on_can_be_taken_away(desk: Client, flagged: Message) -> None:
     query = {"tab": "all", "model": "<b>", "state": "failed", "score": "9", "page": "2"}
     page = desk.get("/review/", query).content.decode()
@@ -195,32 +100,6 @@ def test_categories_are_offered(desk: Client, flagged: Message) -> None:
 def test_a_category_of_other_letters_is_found(flagged: Message, shown: Shown) -> None:
     flagged.verdicts.update(hits=["Kränkung"], categories={})
     assert shown(category="Kränkung") == [flagged.pk]
-
-
-@pytest.fixture
-def labelled(story: Story, ada: User, bob: User) -> Message:
-    """A reply that every filter has a value for."""
-    tutors = Group.objects.create(name="Tutors")
-    bob.groups.add(tutors)
-    assistant = make_assistant(bob, "Tutor")
-    conversation = make_conversation(bob, "Algebra", assistant=assistant)
-    message = reply(
-        say(conversation, "Solve it"),
-        "x = 2",
-        model="special-3",
-        state="interrupted",
-        verdict="flagged",
-        scores={"self-harm": 0.62},
-        error_kind="timed_out",
-    )
-    Receipt.objects.filter(generation__message=message).update(schema_verdict="invalid")
-    Feedback.objects.create(message=message, user=bob, opinion="bad")
-    ToolCall.objects.create(
-        message=message, number=0, round=1, offset=0, name="calculator", state=CallState.DONE
-    )
-    Message.objects.filter(pk=message.pk).update(created_at=timezone.now() - timedelta(days=30))
-    queue.put(message.pk, flagged=True, reported=True, score=0.62)
-    return message
 
 
 def test_every_filter_finds_it_and_nothing_else(labelled: Message, shown: Shown) -> None:
@@ -432,187 +311,3 @@ def test_htmx_gets_what_changes_only(desk: Client, flagged: Message) -> None:
     answer = desk.get("/review/", HTTP_HX_REQUEST="true").content.decode()
     assert f'id="row-{flagged.pk}"' in answer
     assert "<html" not in answer
-
-
-class TestAssignment:
-    def test_take_and_release(self, desk: Client, flagged: Message, reviewer: User) -> None:
-        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
-        assert desk.post(path, {"to": "me", "next": "/review/?tab=mine"})["Location"] == (
-            "/review/?tab=mine"
-        )
-        assert ReviewItem.objects.get().assignee == reviewer
-        desk.post(path, {"to": "nobody"})
-        assert ReviewItem.objects.get().assignee is None
-
-    def test_what_another_has_taken_is_not_taken_away(
-        self, desk: Client, flagged: Message, second: User
-    ) -> None:
-        ReviewItem.objects.update(assignee=second)
-        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
-        page = desk.post(path, {"to": "me", "next": "/review/"}, follow=True)
-        assert "sam has taken this already." in page.content.decode()
-        assert ReviewItem.objects.get().assignee == second
-
-    def test_to_another_reviewer_and_to_nobody_else(
-        self, desk: Client, flagged: Message, second: User, bob: User
-    ) -> None:
-        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
-        desk.post(path, {"to": second.pk})
-        assert ReviewItem.objects.get().assignee == second
-        for stranger in (bob.pk, 10**30, "x", -1, ""):
-            assert desk.post(path, {"to": stranger}).status_code == 404
-        assert ReviewItem.objects.get().assignee == second
-
-    def test_nobody_gets_what_is_his_own(
-        self, desk: Client, flagged: Message, ada: User, sign_in: Callable[[User], Client]
-    ) -> None:
-        grant(ada, who.REVIEW)
-        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
-        for client, to in ((desk, ada.pk), (sign_in(ada), "me")):
-            page = client.post(path, {"to": to, "next": "/review/"}, follow=True).content.decode()
-            assert "Nobody reviews a conversation of his own." in page
-            assert ReviewItem.objects.get().assignee is None
-
-    def test_where_names_are_hidden_a_refusal_does_not_tell_whose_it_is(
-        self, desk: Client, flagged: Message, ada: User, settings: LazySettings
-    ) -> None:
-        settings.REVIEW_ANONYMOUS = True
-        grant(ada, who.REVIEW)
-        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
-        page = desk.post(path, {"to": ada.pk, "next": "/review/"}, follow=True).content.decode()
-        assert "of his own" not in page
-        with pytest.raises(decisions.Refused, match="your own"):
-            decisions.decide(ada, flagged.pk, decisions.DecisionKind.DISMISS)
-
-    def test_the_way_back_stays_here(self, desk: Client, flagged: Message) -> None:
-        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
-        for far in ("https://evil.example/", "//evil.example/", "evil", "admin:index", "\0"):
-            back = desk.post(path, {"to": "me", "next": far})["Location"]
-            assert back.startswith(f"/review/{flagged.conversation_id}/"), far
-
-
-class TestAnonymous:
-    @pytest.fixture(autouse=True)
-    def _anonymous(self, settings: LazySettings) -> None:
-        settings.REVIEW_ANONYMOUS = True
-
-    def test_nobody_has_a_name(self, desk: Client, labelled: Message, bob: User) -> None:
-        for path in ("/review/", "/review/?tab=all&q=algebra"):
-            page = desk.get(path).content.decode()
-            assert "bob" not in page
-            assert pseudonym(bob.pk) in page
-
-    def test_people_are_found_by_their_pseudonym_only(
-        self, shown: Shown, labelled: Message, bob: User
-    ) -> None:
-        assert shown(tab="all", user="bob") == []
-        assert shown(user=pseudonym(bob.pk)) == [labelled.pk]
-        assert shown(user=pseudonym(bob.pk).removeprefix("Person ").lower()) == [labelled.pk]
-
-    def test_somebody_new_is_found_and_another_key_makes_other_names(
-        self, shown: Shown, labelled: Message, bob: User, settings: LazySettings
-    ) -> None:
-        old = pseudonym(bob.pk)
-        assert shown(user=old) == [labelled.pk]
-        later = make_user("later")
-        message = reply(say(make_conversation(later), "Hm?"), "Fine.")
-        queue.put(message.pk, reported=True)
-        assert shown(user=pseudonym(later.pk)) == [message.pk]
-        settings.SECRET_KEY = "another"
-        assert pseudonym(bob.pk) != old
-        assert who_is(old) == []
-        assert who_is(pseudonym(bob.pk)) == [bob.pk]
-
-    def test_no_filter_tells_who_somebody_is(
-        self, desk: Client, shown: Shown, labelled: Message, bob: User
-    ) -> None:
-        group = Group.objects.get(name="Tutors")
-        everybodys = make_assistant(bob, "Helper", visibility="everyone")
-        page = desk.get("/review/").content.decode()
-        assert "Tutor" not in page
-        assert "Helper" in page
-        everything = shown(tab="all")
-        assert len(everything) > 2
-        assert shown(tab="all", group=group.pk) == everything
-        assert shown(tab="all", assistant=labelled.conversation.assistant_id) == everything
-        assert shown(tab="all", assistant=everybodys.pk) == []
-
-
-def test_a_pseudonym_is_reckoned_once(db: None) -> None:
-    make_user("ada")
-    pseudonyms._code.cache_clear()
-    for _refresh in range(3):
-        who_is("0000-0000")
-    assert pseudonyms._code.cache_info().misses == User.objects.count()
-
-
-class TestComingBack:
-    """What is flagged after a decision is not lost."""
-
-    @pytest.fixture
-    def pending(self, flagged: Message) -> Message:
-        """A service that was down when the reviewer decided."""
-        judge(flagged, "pending", backend="openai")
-        return flagged
-
-    def answers(self, message: Message, *, flags: bool) -> None:
-        result = Result("openai", "m", "1", flags, {"hate": 0.9}, ("hate",) if flags else ())
-        at = Place(0, len(message.text))
-        verdicts.decide(message.pk, {"openai": result}, policy.current(), at)
-
-    @pytest.mark.parametrize("kind", ["dismiss", "uphold"])
-    def test_a_verdict_that_was_pending_opens_it_again_and_withholds(
-        self, kind: str, pending: Message, reviewer: User
-    ) -> None:
-        decisions.decide(reviewer, pending.pk, decisions.DecisionKind(kind), "So.")
-        self.answers(pending, flags=True)
-        item = ReviewItem.objects.get()
-        assert (item.state, item.closed_at) == ("open", None)
-        pending.refresh_from_db()
-        assert pending.withheld_at is not None
-        assert Receipt.objects.get().verdict == "flagged"
-
-    @pytest.mark.parametrize("kind", ["dismiss", "uphold"])
-    def test_one_that_passes_changes_nothing(
-        self, kind: str, pending: Message, reviewer: User
-    ) -> None:
-        decisions.decide(reviewer, pending.pk, decisions.DecisionKind(kind), "So.")
-        pending.refresh_from_db()
-        before = pending.withheld_at
-        self.answers(pending, flags=False)
-        assert ReviewItem.objects.get().state == "closed"
-        pending.refresh_from_db()
-        assert pending.withheld_at == before
-
-    @pytest.mark.parametrize("state", ["escalated", "proposed"])
-    def test_what_waits_is_withheld_and_goes_on_waiting(
-        self, state: str, pending: Message, reviewer: User, settings: LazySettings
-    ) -> None:
-        Message.objects.filter(pk=pending.pk).update(withheld_at=None)
-        settings.REVIEW_TWO_PERSON = ["dismiss"] if state == "proposed" else []
-        kind = "dismiss" if state == "proposed" else "escalate"
-        decisions.decide(reviewer, pending.pk, decisions.DecisionKind(kind), "So.")
-        self.answers(pending, flags=True)
-        pending.refresh_from_db()
-        assert pending.withheld_at is not None
-        assert ReviewItem.objects.get().state == state
-
-    def test_its_reader_is_not_told_that_it_was_restored(
-        self, pending: Message, reviewer: User
-    ) -> None:
-        decisions.decide(reviewer, pending.pk, decisions.DecisionKind.DISMISS)
-        restored = Message.objects.get(pk=pending.pk)
-        assert outcome(restored) == {"kind": "dismiss", "said": "Restored after review."}
-        self.answers(pending, flags=True)
-        assert outcome(Message.objects.get(pk=pending.pk)) is None
-
-    def test_what_stood_before_the_decision_is_not_weighed_again(
-        self, flagged: Message, reviewer: User
-    ) -> None:
-        decisions.decide(reviewer, flagged.pk, decisions.DecisionKind.UPHOLD, "Rude.")
-        verdict = flagged.verdicts.get()
-        passed = {"state": "passed", "action": "allow"}
-        verdicts.revise(flagged.pk, {verdict.pk: passed})
-        verdict.refresh_from_db()
-        assert verdict.state == "flagged"
-        assert ReviewItem.objects.get().state == "closed"
