@@ -51,6 +51,7 @@ RECEIPT = (
     "receipt__completion_tokens",
 )
 HASHED = ("error_detail", "parameters", "request", "receipt__sha256")
+SALT = "conversation__seal_salt"
 CALL = (
     "number",
     "round",
@@ -98,13 +99,12 @@ def contents(
     ``models``: a migration has its own, with the columns of its time.
     """
     get = partial(models.get_model, "chat")
-    salts = get("Conversation").objects.filter(pk=conversation_id)
-    hashed = partial(_hashed, salts.values_list("seal_salt", flat=True).first() or "")
     made = get("Generation").objects.filter(conversation=conversation_id, purpose=Purpose.REPLY)
     if only is not None:
         made = made.filter(pk__in=list(only))
-    columns = ("pk", "message", "conversation__owner", *FACTS, *HASHED, *RECEIPT)
+    columns = ("pk", "message", SALT, "conversation__owner", *FACTS, *HASHED, *RECEIPT)
     generations = list(made.values(*columns))
+    hashed = partial(_hashed, generations[0][SALT] if generations else "")
     rows = get("Message").objects.filter(conversation=conversation_id)
     shape = {pk: rest for pk, *rest in rows.values_list("pk", "parent", "generation")}
     runs = {row["pk"]: _run(row["message"], shape) for row in generations}
