@@ -34,6 +34,12 @@ from chat.verdicts.rows import weigh
 BATCH = 500
 # A reply that has just ended is reconciled at once; one that a crash left, by the next sweep.
 GRACE = timedelta(minutes=2)
+HEAVY = (  # what a program sent may be a megabyte, and a seal looks at it
+    "generation__request",
+    "generation__parameters",
+    "generation__error_detail",
+    "generation__message__reasoning",
+)
 PLACES = ("key", "parent", "role", "text", "reasoning", "tool calls")  # of a message in a seal
 
 
@@ -73,7 +79,7 @@ def verify() -> Verified:
     result.missing = replies.filter(
         state__in=TERMINAL, receipt=None, finished_at__lt=ended_before
     ).count()
-    rows = Receipt.objects.select_related("generation__message").order_by("pk")
+    rows = Receipt.objects.select_related("generation__message").defer(*HEAVY).order_by("pk")
     rows = rows.prefetch_related("generation__message__redactions", "generation__message__verdicts")
     # Replies end and reviewers decide meanwhile, between one query and the next: what is wrong is
     # wrong when it is looked at again, too.
@@ -131,15 +137,14 @@ def _unsealed(conversation_id: UUID) -> Iterator[Finding]:
                 yield Finding(generation_id, message_id, where, what)
         elif contents["receipt__state"] is not None:  # without one it is counted as missing
             yield Finding(generation_id, message_id, where, "it has a receipt and was never sealed")
-    known = {row[0] for contents in now.values() for row in contents["messages"]}
-    strangers = Message.objects.filter(conversation=conversation_id).exclude(pk__in=known)
-    for pk in strangers.values_list("pk", flat=True):
+    rows = Message.objects.filter(conversation=conversation_id)
+    for pk in sorted({*rows.values_list("pk", flat=True)} - seals.answered(conversation_id)):
         yield Finding(None, pk, where, "no reply answers it: it was inserted, or the reply is gone")
 
 
 def _differences(sealed: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
-    for name in sealed.keys() - {"messages"}:
-        if sealed[name] != now.get(name):
+    for name in (sealed.keys() | now.keys()) - {"messages"}:
+        if sealed.get(name) != now.get(name):
             yield f"not as it was sealed: {name.replace('__', ' ')}"
     before = {row[0]: row for row in sealed["messages"]}
     after = {row[0]: row for row in now["messages"]}
@@ -166,6 +171,7 @@ def _gone() -> Iterator[Finding]:
     )
     for pk in Tombstone.objects.exclude(Exists(entries)).values_list("pk", flat=True):
         yield Finding(None, None, str(pk), "a tombstone of which the access log has no purge")
-    for pk, sha256 in Tombstone.objects.values_list("pk", "sha256").iterator():
+    sealed = Tombstone.objects.filter(Exists(Seal.objects.filter(conversation_id=OuterRef("pk"))))
+    for pk, sha256 in sealed.values_list("pk", "sha256").iterator():
         if seals.proof(pk) != sha256:
             yield Finding(None, None, str(pk), "its seals are not those that its purge has left")

@@ -27,6 +27,7 @@ from chat.models import (
     Verdict,
 )
 from chat.record import chain, purge
+from chat.record.seals import LISTED
 from chat.verification import GRACE, verify
 from tests.talk import ask, end, prove, talk
 
@@ -216,6 +217,38 @@ def test_what_stays_of_a_purge_tells_nobody_what_a_short_text_was(ada: User) -> 
         assert hashlib.sha256(b"Yes.").hexdigest() not in hashes
         left.append(hashes)
     assert left[0] & left[1] == set()
+
+
+def test_a_tombstone_from_before_there_were_seals_is_proven_by_the_access_log(
+    proven: Message,
+) -> None:
+    Generation.objects.update(finished_at=timezone.now() - 10 * GRACE)
+    assert purge.purge(proven.conversation, purge.REQUESTED) is not None
+    forget(QuerySet(Seal))
+    assert found() == []
+
+
+def test_a_long_history_is_sealed_as_a_whole(ada: User) -> None:
+    """As a program sends it: of many messages before a reply, each one is proven."""
+    asked = ask(ada)
+    conversation = asked.conversation
+    last = asked
+    for number in range(LISTED + 2):
+        last = Message.objects.create(
+            conversation=conversation, parent=last, role=Role.USER, text=f"No. {number}",
+            created_revision=1, revision=1,
+        )  # fmt: skip
+    reply = end(conversation.pk, "Yes.")
+    Message.objects.filter(pk=reply.pk).update(parent=last)
+    prove(reply)
+    seal = Seal.objects.get()
+    assert len(seal.contents["messages"]) == LISTED
+    assert found() == []
+    Message.objects.filter(pk=asked.pk).update(text="Something else?")
+    assert found() == ["not as it was sealed: history"]
+    Message.objects.filter(pk=asked.pk).update(text=asked.text)
+    Message.objects.filter(pk=last.pk).update(text="Something else?")
+    assert found() == [f"not as it was sealed: text of message {last.pk}"]
 
 
 FORGED_TOMBSTONE = [

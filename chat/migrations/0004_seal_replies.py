@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='conversation',
             name='seal_salt',
-            field=models.CharField(default=chat.models.conversation.new_salt, editable=False, max_length=32),
+            field=models.CharField(db_default='', default=chat.models.conversation.new_salt, editable=False, max_length=32),
         ),
         migrations.CreateModel(
             name='Seal',

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='reviewitem',
             name='is_repeat',
-            field=models.BooleanField(default=False, verbose_name='repeats what was redacted'),
+            field=models.BooleanField(db_default=False, default=False, verbose_name='repeats what was redacted'),
         ),
     ]

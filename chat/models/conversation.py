@@ -83,7 +83,7 @@ class Conversation(Parameters):
     head = models.ForeignKey("Message", models.SET_NULL, null=True, blank=True, related_name="+")
     revision = models.PositiveBigIntegerField(default=0)
     branch_revision = models.PositiveBigIntegerField(default=0)
-    seal_salt = models.CharField(max_length=32, default=new_salt, editable=False)
+    seal_salt = models.CharField(max_length=32, default=new_salt, db_default="", editable=False)
 
     assistant = models.ForeignKey(
         "Assistant", models.PROTECT, null=True, blank=True, related_name="conversations"

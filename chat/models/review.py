@@ -36,7 +36,7 @@ class ReviewItem(models.Model):
     is_unclear = models.BooleanField(_("no verdict could be had"), default=False)
     is_reported = models.BooleanField(_("reported"), default=False)
     is_sampled = models.BooleanField(_("sampled"), default=False)
-    is_repeat = models.BooleanField(_("repeats what was redacted"), default=False)
+    is_repeat = models.BooleanField(_("repeats what was redacted"), default=False, db_default=False)
     score = models.FloatField(_("score"), default=0.0)
     was_withheld = models.BooleanField(_("was withheld"), default=False)
     state = models.CharField(

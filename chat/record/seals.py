@@ -21,12 +21,14 @@ from django.apps import apps
 from django.db import transaction
 from django.utils import timezone
 
-from chat.models import Purpose, Seal, SealReason
+from chat.models import Message, Purpose, Seal, SealReason
 from chat.models.conversation import new_salt
 from chat.record import chain
 
 logger = structlog.get_logger()
 
+# A change of what a seal holds is a new format. What was sealed in an older one, by migration 0004
+# among others, is then to be held against the lists of that time.
 FORMAT = 1
 FACTS = (
     "state",
@@ -64,6 +66,10 @@ CALL = (
     "decision",
     "result",
 )
+
+# Messages that a seal lists one by one, the newest; a program sends a long history with each
+# request, and its seals would grow with the square of it. Those before are one hash.
+LISTED = 8
 
 Contents = dict[int, dict[str, Any]]  # by generation
 
@@ -106,7 +112,7 @@ def contents(
     generations = list(made.values(*columns))
     hashed = partial(_hashed, generations[0][SALT] if generations else "")
     rows = get("Message").objects.filter(conversation=conversation_id)
-    shape = {pk: rest for pk, *rest in rows.values_list("pk", "parent", "generation")}
+    shape = _shape(rows)
     runs = {row["pk"]: _run(row["message"], shape) for row in generations}
     messages = _messages(get, {pk for run in runs.values() for pk in run}, hashed)
     return {
@@ -115,10 +121,18 @@ def contents(
             "owner": row["conversation__owner"],
             **{name: row[name] for name in (*FACTS, *RECEIPT)},
             **{name: hashed(chain.canonical(row[name])) for name in HASHED},
-            "messages": [messages[pk] for pk in runs[row["pk"]] if pk in messages],
+            **_listed([messages[pk] for pk in runs[row["pk"]] if pk in messages]),
         }
         for row in generations
     }
+
+
+def answered(conversation_id: UUID) -> set[int]:
+    """The messages of a conversation that its seals are about, once all replies are sealed."""
+    rows = Message.objects.filter(conversation=conversation_id)
+    shape = _shape(rows)
+    replies = rows.filter(generation__isnull=False).values_list("pk", flat=True)
+    return {pk for reply in replies for pk in _run(reply, shape)}
 
 
 def proof(conversation_id: UUID) -> str:
@@ -150,6 +164,17 @@ def begin(models: Any) -> None:
             previous = chain.hash_of(entry)
             columns = {name: getattr(entry, name) for name in ("at", *Seal.SEALED)}
             entries.objects.create(**columns, hash=previous)
+
+
+def _listed(messages: list[list[Any]]) -> dict[str, Any]:
+    earlier, newest = messages[:-LISTED], messages[-LISTED:]
+    history = {"history": hashlib.sha256(chain.canonical(earlier)).hexdigest()} if earlier else {}
+    return {"messages": newest, **history}
+
+
+def _shape(rows: Any) -> dict[int, list[int | None]]:
+    """Of each message its parent and the generation that wrote it."""
+    return {pk: rest for pk, *rest in rows.values_list("pk", "parent", "generation")}
 
 
 def _run(message_id: int | None, shape: dict[int, list[int | None]]) -> list[int]:
