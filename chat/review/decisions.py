@@ -34,7 +34,7 @@ from chat.models import (
     VerdictState,
 )
 from chat.record import access_log, purge, seals
-from chat.record.holds import is_held_for_good
+from chat.record.holds import is_held, is_held_for_good
 from chat.review import queue, redaction, who
 from chat.review.redaction import Passage
 
@@ -102,7 +102,7 @@ def confirm(reviewer: User, message_id: int, note: str = "", *, seen: int = 0) -
         item = _item(message)
         proposed = _proposed(item, reviewer, seen)
         if proposed.kind == DecisionKind.REDACT:
-            _refuse_held(message)
+            _refuse_held(is_held(message.conversation))
         decision = _answer(item, proposed, reviewer, note, agrees=True)
         _take_effect(item, message, proposed, revision)
         decision.repeated_in = proposed.repeated_in
@@ -178,8 +178,8 @@ def _refuse_alone(item: ReviewItem, message: Message, reviewer: User, kind: Deci
         raise Refused(_("You escalated this yourself. Another reviewer has to decide on it."))
 
 
-def _refuse_held(message: Message) -> None:
-    if is_held_for_good(message.conversation):
+def _refuse_held(held: bool) -> None:
+    if held:
         raise Refused(
             _("This is under a legal hold. Nothing is taken out of it until the hold is released.")
         )
@@ -227,7 +227,7 @@ def _taken_out(decision: ReviewDecision) -> tuple[list[Passage], list[str]]:
 def _to_take_out(
     message: Message, passages: Sequence[Passage], words: Sequence[str]
 ) -> tuple[list[Passage], list[str]]:
-    _refuse_held(message)
+    _refuse_held(is_held(message.conversation))
     receipt = Receipt.objects.filter(generation__message=message).first()
     last = message.redactions.last()
     expected = last.sha256_after if last else receipt.sha256 if receipt else None
@@ -263,15 +263,25 @@ def _take_effect(
         withheld_at = None
         _override(message)
     if kind == DecisionKind.REDACT:
-        passages, words = _taken_out(decision)
-        copies = redaction.patterns(message.text, passages, words)
-        before = seals.contents(message.conversation_id)
-        redaction.redact(message, passages, decision, words)
-        seals.renew(message.conversation_id, before)
-        transaction.on_commit(purge.scrub_soon)
-        others = redaction.repeats(message, copies) if copies else []
-        decision.repeated_in = [pk for pk in others if _let_wait(pk)]
+        _take_out(message, decision)
     Message.objects.filter(pk=message.pk).update(revision=revision, withheld_at=withheld_at)
+
+
+def _take_out(message: Message, decision: ReviewDecision) -> None:
+    """Redact. The whole conversation is looked through before what all of them wait for is locked.
+
+    First the access log, then the seals, without which no reply of anybody's can end.
+    """
+    passages, words = _taken_out(decision)
+    copies = redaction.patterns(message.text, passages, words)
+    others = redaction.repeats(message, copies) if copies else []
+    decision.repeated_in = [pk for pk in others if _let_wait(pk)]
+    before = seals.contents(message.conversation_id)
+    redaction.redact(message, passages, decision, words)
+    # One on the owner may have been placed since it was looked at first; then nothing of this was.
+    _refuse_held(is_held_for_good(message.conversation))
+    seals.renew(message.conversation_id, before)
+    transaction.on_commit(purge.scrub_soon)
 
 
 def _let_wait(message_id: int) -> bool:
