@@ -272,6 +272,7 @@ def _take_out(message: Message, decision: ReviewDecision) -> None:
 
     First the access log, then the seals, without which no reply of anybody's can end.
     """
+    _refuse_while_written(message)
     passages, words = _taken_out(decision)
     copies = redaction.patterns(message.text, passages, words)
     others = redaction.repeats(message, copies) if copies else []
@@ -282,6 +283,17 @@ def _take_out(message: Message, decision: ReviewDecision) -> None:
     _refuse_held(is_held_for_good(message.conversation))
     seals.renew(message.conversation_id, before)
     transaction.on_commit(purge.scrub_soon)
+
+
+def _refuse_while_written(message: Message) -> None:
+    """What a model has been given is not taken out of its answer, which is saved after this.
+
+    Who begins another has to lock the conversation, and reads what is left.
+    """
+    if message.conversation.generations.active().exists():
+        raise Refused(
+            _("A reply or a title is being made of this conversation. Redact when it has ended.")
+        )
 
 
 def _let_wait(message_id: int) -> bool:

@@ -5,14 +5,27 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from chat.models import DecisionKind, LegalHold, Message, Redaction, ReviewItem, User
+from chat.models import (
+    Conversation,
+    DecisionKind,
+    Generation,
+    LegalHold,
+    Message,
+    Redaction,
+    ReviewItem,
+    State,
+    User,
+)
+from chat.models.generation import ACTIVE
 from chat.record import holds
 from chat.review import decisions
 from chat.review.decisions import Refused
-from tests.admin.rows import make_conversation, reply, say
+from tests.admin.rows import make_conversation, make_title, reply, say
 
 SECRET = "Käthe Müller"
 
@@ -67,4 +80,38 @@ def test_a_hold_that_is_placed_meanwhile_is_not_kept_waiting_and_holds(
         redact()
     assert LegalHold.objects.exists()
     assert SECRET in Message.objects.get(pk=leak.pk).text
+    assert not Redaction.objects.exists()
+
+
+@pytest.mark.parametrize("state", ACTIVE)
+@pytest.mark.parametrize("what", ["a reply", "a title"])
+def test_it_waits_for_what_is_being_made_of_the_text(
+    what: str, state: State, leak: Message, redact: Callable[[], Any]
+) -> None:
+    """That was given the text before, and is saved after the search for what repeats it."""
+    if what == "a title":
+        make_title(leak.conversation, state=state, finished_at=None)
+    else:
+        reply(say(leak.conversation, "And?", leak), "", state=state)
+    with pytest.raises(Refused, match=r"when it has ended"):
+        redact()
+    assert SECRET in Message.objects.get(pk=leak.pk).text
+    Generation.objects.active().update(state=State.COMPLETE)
+    redact()
+    assert SECRET not in Message.objects.get(pk=leak.pk).text
+
+
+def test_who_confirms_waits_too_and_keeps_his_note(
+    leak: Message, redact: Callable[[], Any], second: User, settings: LazySettings,
+    sign_in: Callable[[User], Client], opened: Callable[[Client, Conversation], Client],
+) -> None:  # fmt: skip
+    settings.REVIEW_TWO_PERSON = ["redact"]
+    make_title(leak.conversation, state=State.STREAMING, finished_at=None)
+    fields = {"answer": "confirm", "note": "I have looked, too.", "seen": redact().pk}
+    desk = opened(sign_in(second), leak.conversation)
+    path = f"/review/{leak.conversation_id}/messages/{leak.pk}/answer"
+    page = desk.post(path, fields)
+    assert page.status_code == 409
+    assert "Redact when it has ended." in page.content.decode()
+    assert "I have looked, too." in page.content.decode()
     assert not Redaction.objects.exists()
