@@ -42,6 +42,7 @@ BATCH = 100
 # A reply that began under the old policy ends with verdicts of that, after all others were found
 # to be up to date; and who changes the policy in another process tells nobody.
 LOOK_AGAIN_S = 600.0
+READ = ("policy", "version", "state", "action")  # changes when a verdict is revised
 PASS_S = 3.0  # for as many batches as fit: a new policy may concern all of a month
 
 
@@ -162,7 +163,7 @@ async def _revise(
 ) -> int:
     """Say anew what these verdicts say, message by message; returns how many."""
     done = 0
-    same: list[int] = []
+    same: list[Verdict] = []
     for message_id, rows in groupby(found, key=lambda verdict: verdict.message_id):
         mine = list(rows)
         done += len(mine)
@@ -173,7 +174,7 @@ async def _revise(
             if verdict.backend not in ran and verdict.state != VerdictState.ERROR
         ]
         if not ran and all(_says(verdict, acted) for verdict, acted in revised):
-            same += [verdict.pk for verdict, _ in revised]
+            same += [verdict for verdict, _ in revised]
             continue
         if ran and (message := await in_database(_message, message_id)) is not None:
             text, at, direction, owner_id = message
@@ -197,11 +198,18 @@ def _says(verdict: Verdict, acted: Mapping[str, Any]) -> bool:
     return (verdict.state, verdict.action) == (acted["state"], acted["action"])
 
 
-def _keep(verdict_ids: Iterable[int], current: Current) -> None:
-    """What says the same by the present policy, most of it, in one statement and without a word."""
-    judged = (VerdictState.PASSED, VerdictState.FLAGGED)
-    rows = Verdict.objects.filter(pk__in=verdict_ids, state__in=judged)
-    rows.update(policy=current.version)
+def _keep(read: Iterable[Verdict], current: Current) -> None:
+    """What says the same by the present policy, most of it, in few statements and without a word.
+
+    By what was read: another process may have revised some of it since, by yet another policy.
+    """
+    for said, rows in groupby(sorted(read, key=_read), key=_read):
+        same = Verdict.objects.filter(pk__in=[verdict.pk for verdict in rows])
+        same.filter(**dict(zip(READ, said, strict=True))).update(policy=current.version)
+
+
+def _read(verdict: Verdict) -> tuple[Any, ...]:
+    return tuple(getattr(verdict, name) for name in READ)
 
 
 def _must_run(verdict: Verdict, current: Current, backend: str) -> bool:

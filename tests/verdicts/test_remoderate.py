@@ -230,6 +230,24 @@ async def test_of_two_processes_that_judge_again_one_does(ada: User, nobody: Pro
     assert (found.action, [before["action"] for before in found.history]) == ("flag", ["withhold"])
 
 
+async def test_what_another_process_has_revised_meanwhile_is_not_taken_for_what_was_read(
+    ada: User, nobody: Provider
+) -> None:
+    """By a policy of its own, which was changed again at once; else nobody would look any more."""
+    reply = await judged(ada, "Fine.", nobody)
+    await make(PolicyRule, direction="output", category="", action="flag")
+    current = await in_database(policy.current)
+    read = await in_database(remoderate._listed, remoderate.stale(current, 30))
+    revised = {"policy": "yet another", "state": "flagged", "action": "withhold"}
+    rows = Verdict.objects.filter(message=reply)
+    await in_database(rows.update, **revised)
+    await remoderate._revise(read, nobody, current, "")
+    found = await verdict(reply)
+    assert {name: getattr(found, name) for name in revised} == revised
+    await sweep(nobody)
+    assert (await verdict(reply)).state == "passed"
+
+
 async def test_the_command_asks_a_backend_again_that_is_named(
     ada: User, provider: FakeProvider, nobody: Provider, settings: LazySettings
 ) -> None:
