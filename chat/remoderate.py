@@ -10,7 +10,7 @@ What a person has decided on, or has overridden, stays as it is.
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -42,6 +42,7 @@ BATCH = 100
 # A reply that began under the old policy ends with verdicts of that, after all others were found
 # to be up to date; and who changes the policy in another process tells nobody.
 LOOK_AGAIN_S = 600.0
+LEASE_S = 60.0  # of a batch, which takes seconds: who has it may die meanwhile
 READ = ("policy", "version", "state", "action")  # changes when a verdict is revised
 PASS_S = 3.0  # for as many batches as fit: a new policy may concern all of a month
 
@@ -79,7 +80,10 @@ async def some(provider: Provider) -> int:
     until = time.monotonic() + PASS_S
     done = 0
     while not _progress.is_clean(versions) and time.monotonic() < until:
-        found = await _batch(provider, current) or await _judge_by_rules(provider, current)
+        found = await _batch(provider, current)
+        if found is None:
+            break  # another process is at it; we look again with the next pass
+        found = found or await _judge_by_rules(provider, current)
         done += found
         if not found:
             _progress.clean_at = time.monotonic()
@@ -106,16 +110,40 @@ async def everything(
         yield done
 
 
-async def _batch(provider: Provider, current: Current) -> int:
-    """The newest that are out of date, up to BATCH verdicts."""
+async def _batch(provider: Provider, current: Current) -> int | None:
+    """The newest that are out of date, up to BATCH verdicts; None when another process has them."""
     rows = stale(current, DAYS)
     if _progress.verdict is not None:
         rows = rows.filter(message__lte=_progress.verdict)  # some of its own may be left
-    found = await in_database(_listed, rows.order_by("-message")[:BATCH])
-    done = await _revise(found, provider, current, "")
-    if found:
-        _progress.verdict = found[-1].message_id
+    found = await in_database(_listed, rows.order_by("-message", "-pk")[:BATCH])
+    if not found:
+        return 0
+    until = await in_database(_take, found[0])
+    if until is None:
+        return None
+    try:
+        done = await _revise(found, provider, current, "")
+    finally:
+        await in_database(_let_go, found[0], until)
+    _progress.verdict = found[-1].message_id
     return done
+
+
+def _take(first: Verdict) -> datetime | None:
+    """Win the batch that begins with this verdict, until then; None when another process has it.
+
+    Those that judge again begin with the same one, and N that did would take N times the CPU. The
+    next try of a verdict that has been decided means nothing else.
+    """
+    now = timezone.now()
+    free = Q(next_try_at=None) | Q(next_try_at__lte=now)
+    until = now + timedelta(seconds=LEASE_S)
+    rows = Verdict.objects.filter(free, pk=first.pk, **dict(zip(READ, _read(first), strict=True)))
+    return until if rows.update(next_try_at=until) else None
+
+
+def _let_go(first: Verdict, until: datetime) -> None:
+    Verdict.objects.filter(pk=first.pk, next_try_at=until).update(next_try_at=None)
 
 
 def stale(current: Current, days: int) -> QuerySet[Verdict]:

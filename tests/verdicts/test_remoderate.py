@@ -230,6 +230,30 @@ async def test_of_two_processes_that_judge_again_one_does(ada: User, nobody: Pro
     assert (found.action, [before["action"] for before in found.history]) == ("flag", ["withhold"])
 
 
+async def test_a_batch_that_another_process_has_is_left_to_it_until_it_dies(
+    ada: User, nobody: Provider
+) -> None:
+    replies = [await judged(ada, RUDE, nobody) for _ in range(3)]
+    await make(PolicyRule, direction="output", category="", action="flag")
+    await make(ModerationRule, name="b", kind="term", pattern="badger", category="animals")
+    current = await in_database(policy.current)
+    rows = remoderate.stale(current, 30).order_by("-message", "-pk")
+    first, *_ = await in_database(remoderate._listed, rows)
+    won = await asyncio.gather(*(in_database(remoderate._take, first) for _ in range(4)))
+    (until,) = (each for each in won if each)
+
+    assert await remoderate.some(nobody) == 0
+    assert remoderate._progress.clean_at is None
+    assert {(await verdict(reply)).action for reply in replies} == {"withhold"}
+
+    earlier = until - timedelta(seconds=2 * remoderate.LEASE_S)
+    await in_database(Verdict.objects.filter(pk=first.pk).update, next_try_at=earlier)
+    assert await remoderate.some(nobody) == 2 * len(replies)
+    assert {(await verdict(reply)).action for reply in replies} == {"flag"}
+    # Else nobody could begin anew when the policy is changed once more.
+    assert not await in_database(Verdict.objects.exclude(next_try_at=None).exists)
+
+
 async def test_what_another_process_has_revised_meanwhile_is_not_taken_for_what_was_read(
     ada: User, nobody: Provider
 ) -> None:
