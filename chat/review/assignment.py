@@ -12,6 +12,10 @@ class OwnConversation(Exception):
     """Nobody decides on a conversation of his own."""
 
 
+class Gone(Exception):
+    """It has left the queue meanwhile: nothing is held against the message any more."""
+
+
 def assign(item: ReviewItem, to: User | None, *, hidden: bool = False) -> None:
     """Give the item to a reviewer, or back to all.
 
@@ -21,12 +25,14 @@ def assign(item: ReviewItem, to: User | None, *, hidden: bool = False) -> None:
     Raises:
         NotAReviewer
         OwnConversation
+        Gone
     """
     if to is not None and not may_review(to):
         raise NotAReviewer
     if to is not None and not hidden and _is_own(item, to):
         raise OwnConversation
-    ReviewItem.objects.filter(pk=item.pk).update(assignee=to)
+    if not ReviewItem.objects.filter(pk=item.pk).update(assignee=to):
+        raise Gone
 
 
 def take(item: ReviewItem, reviewer: User) -> bool:
@@ -34,10 +40,16 @@ def take(item: ReviewItem, reviewer: User) -> bool:
 
     Raises:
         OwnConversation
+        Gone
     """
     if _is_own(item, reviewer):
         raise OwnConversation
-    return bool(ReviewItem.objects.filter(pk=item.pk, assignee=None).update(assignee=reviewer))
+    rows = ReviewItem.objects.filter(pk=item.pk)
+    if rows.filter(assignee=None).update(assignee=reviewer):
+        return True
+    if not rows.exists():
+        raise Gone
+    return False
 
 
 def _is_own(item: ReviewItem, reviewer: User) -> bool:

@@ -58,4 +58,8 @@ def withdraw(message_id: int) -> None:
     """
     waiting = ReviewItem.objects.filter(message_id=message_id, state=ReviewState.OPEN, outcome="")
     untouched = waiting.filter(assignee=None, decisions=None)
-    untouched.filter(is_reported=False, is_sampled=False, is_repeat=False).delete()
+    to_leave = untouched.filter(is_reported=False, is_sampled=False, is_repeat=False)
+    # Who takes it locks no conversation. Django deletes in two steps, the second by keys alone;
+    # what somebody has taken between them would go.
+    locked = to_leave.select_for_update(of=("self",)).values_list("pk", flat=True)
+    ReviewItem.objects.filter(pk__in=list(locked)).delete()

@@ -1,9 +1,11 @@
 """Who has taken what; it tells the others and locks nobody out."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
 from django.test import Client
 
 from chat.models import (
@@ -11,7 +13,7 @@ from chat.models import (
     ReviewItem,
     User,
 )
-from chat.review import decisions, who
+from chat.review import decisions, queue, who
 from tests.review.conftest import grant
 
 
@@ -70,3 +72,18 @@ class TestAssignment:
         for far in ("https://evil.example/", "//evil.example/", "evil", "admin:index", "\0"):
             back = desk.post(path, {"to": "me", "next": far})["Location"]
             assert back.startswith(f"/review/{flagged.conversation_id}/"), far
+
+    @pytest.mark.parametrize("to", ["me", "nobody"])
+    def test_what_has_just_left_the_queue_is_said_to_have(
+        self, to: str, desk: Client, flagged: Message
+    ) -> None:
+        def leaving(execute: Any, sql: str, *args: Any) -> Any:
+            if sql.startswith('UPDATE "chat_reviewitem"'):
+                queue.withdraw(flagged.pk)
+            return execute(sql, *args)
+
+        path = f"/review/{flagged.conversation_id}/messages/{flagged.pk}/assign"
+        with connection.execute_wrapper(leaving):
+            answer = desk.post(path, {"to": to, "next": "/review/"})
+        assert not ReviewItem.objects.exists()
+        assert "This has left the queue" in desk.get(answer["Location"]).content.decode()

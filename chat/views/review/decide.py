@@ -83,6 +83,8 @@ def assign(request: HttpRequest, conversation_id: UUID, message_id: int) -> Http
         raise Http404 from None
     except assignment.OwnConversation:
         messages.error(request, _("Nobody reviews a conversation of his own."))
+    except assignment.Gone:
+        messages.error(request, _("This has left the queue: nothing is held against it any more."))
     if by_htmx(request):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     return _back(request, conversation, message_id)
