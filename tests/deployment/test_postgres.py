@@ -35,7 +35,7 @@ SAME_ON_BOTH = (
     "tests/test_reconcile.py",
     "tests/verdicts",
     "tests/test_assisted_replies.py",
-    "tests/test_assistants.py",
+    "tests/assistants",
     "tests/tools/test_box.py",
     "tests/api/test_accepting.py",
     "tests/test_sweeper.py",
