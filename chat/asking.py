@@ -1,10 +1,11 @@
 """Ask a moderation backend; what a remote one has taken goes to the ledger, verdict or not."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
-from django.db import Error
+from django.db import Error, transaction
 
 from chat import ledger
 from chat.database import in_database
@@ -20,10 +21,41 @@ logger = structlog.get_logger()
 UNAVAILABLE, UNCLEAR = "unavailable", "unclear"
 
 
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a remote backend has taken for one text, at the expense of the user whose it is."""
+
+    user_id: int
+    spent: Tally
+    state: State
+    error_kind: str
+
+
 async def ask_metered(
     name: str, text: str, direction: str, current: Current, provider: Provider, user_id: int
 ) -> Result | Unclear:
     """The opinion of the backend of this name, at the expense of the user whose text it is.
+
+    Raises:
+        ModerationUnavailable: ask again later.
+    """
+    bills: list[Bill] = []
+    try:
+        return await ask_billed(name, text, direction, current, provider, user_id, bills.append)
+    finally:
+        await pay(bills)
+
+
+async def ask_billed(
+    name: str,
+    text: str,
+    direction: str,
+    current: Current,
+    provider: Provider,
+    user_id: int,
+    bill: Callable[[Bill], object],
+) -> Result | Unclear:
+    """The same without the database: what it took is handed to ``bill``, however it ends.
 
     Raises:
         ModerationUnavailable: ask again later.
@@ -41,18 +73,22 @@ async def ask_metered(
             raise
         finally:
             if spent.calls:
-                await _outlive(_enter(user_id, spent, state, kind))
+                bill(Bill(user_id, spent, state, kind))
     return found
 
 
-async def _enter(user_id: int, spent: Tally, state: State, error_kind: str) -> None:
-    try:
-        await in_database(ledger.enter_moderation, user_id, spent, state, error_kind)
-    except Error as error:
-        # The verdict matters more. Whoever writes it down next finds the database away himself.
-        logger.warning("usage_not_kept", error=type(error).__name__)
-
-
-async def _outlive(work: Awaitable[None]) -> None:
+async def pay(bills: Sequence[Bill]) -> None:
     """Whoever waits may be cancelled; what was paid for is entered all the same."""
-    await asyncio.shield(asyncio.ensure_future(work))
+    if bills:
+        await asyncio.shield(asyncio.ensure_future(in_database(enter, bills)))
+
+
+def enter(bills: Sequence[Bill]) -> None:
+    """Into the ledger. Synchronous."""
+    for bill in bills:
+        try:
+            with transaction.atomic():  # the caller's goes on if this fails
+                ledger.enter_moderation(bill.user_id, bill.spent, bill.state, bill.error_kind)
+        except Error as error:
+            # The verdict matters more. Whoever writes it down next finds the database away himself.
+            logger.warning("usage_not_kept", error=type(error).__name__)

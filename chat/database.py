@@ -2,6 +2,10 @@
 
 Channels' own ``database_sync_to_async`` funnels every consumer of a process through one shared
 thread; a small pool with a connection per thread keeps a slow query from holding up the others.
+
+Views run in the same pool. What one of them waits for with ``async_to_sync`` must never come back
+here: each such view would keep a thread and wait for another, and as many of them as there are
+threads would wait for ever.
 """
 
 import asyncio
@@ -16,7 +20,7 @@ from django.db import close_old_connections, connections
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Views run here too. SQLite lets one write at a time and Python runs one thread at a time; more
+# SQLite lets one write at a time and Python runs one thread at a time; more
 # threads than this only wait.
 THREADS = 4
 _pool: ThreadPoolExecutor | None = None

@@ -3,13 +3,14 @@
 import asyncio
 import json
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 import pytest
 from django.conf import LazySettings, settings
 from django.db import connection
 
-from chat import policy
+from chat import database, policy
 from chat.admin.trying import try_out
 from chat.asking import ask_metered
 from chat.database import in_database
@@ -169,6 +170,27 @@ async def test_no_word_of_the_text_is_in_it(judged: FakeProvider, ada: User) -> 
 def test_who_tries_a_rule_out_pays_for_it(judged: FakeProvider, admin: User) -> None:
     try_out(SECRET, "input", policy.current(), admin.pk, remote=True)
     assert Usage.objects.get().user == admin
+
+
+async def test_as_many_as_there_are_threads_may_try_at_once(
+    judged: FakeProvider, admin: User
+) -> None:
+    """Each keeps one while it asks, and must not wait for another."""
+    judged.judge = lambda request: Script(Gate("together"), *_with_usage(request).steps)
+    current = await in_database(policy.current)
+    ask = partial(try_out, SECRET, "input", current, admin.pk, remote=True)
+    trying = [asyncio.create_task(in_database(ask)) for _ in range(database.THREADS)]
+    await asyncio.to_thread(judged.wait_at_gate, "together", database.THREADS)
+    judged.open("together")
+    done, stuck = await asyncio.wait(trying, timeout=10)
+    if stuck:  # a few threads more let them end, and this test
+        assert database._pool is not None
+        database._pool._max_workers += len(stuck)
+        await asyncio.wait_for(in_database(policy.current), 10)
+        await asyncio.wait(stuck, timeout=10)
+    assert not stuck
+    assert [task.result().action for task in done] == ["allow"] * database.THREADS
+    assert len(await entries()) == database.THREADS
 
 
 async def test_a_verdict_is_had_when_the_ledger_is_away(judged: FakeProvider, ada: User) -> None:

@@ -1,13 +1,14 @@
 """What moderation would say of a text. Nothing of it is stored."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 from asgiref.sync import async_to_sync
 
 from chat import policy, services
-from chat.asking import ask_metered
+from chat.asking import Bill, ask_billed, enter
 from chat.engine.provider import Provider
 from chat.engine.wellformed import well_formed
 from chat.models import Action, Direction, ModerationRule, PolicyRule
@@ -62,9 +63,12 @@ def with_line(line: PolicyRule) -> Current:
 def try_out(text: str, direction: str, current: Current, user_id: int, *, remote: bool) -> Tried:
     """Ask the backends that ask nobody and, if told to, the ``remote`` ones at a user's expense."""
     names = (*current.at_once, *(current.remote if remote else ()))
-    found: list[Said] = async_to_sync(_ask_all)(
-        well_formed(text), direction, current, names, user_id
-    )
+    bills: list[Bill] = []
+    ask = partial(_ask, well_formed(text), direction, current, user_id, bills.append)
+    try:
+        found: list[Said] = async_to_sync(_ask_all)(ask, names)
+    finally:
+        enter(bills)  # here, and not from that loop: see chat.database
     action = gravest([said.action for said in found if said.action])
     return Tried(tuple(found), action, str(Action(action).label))
 
@@ -74,20 +78,27 @@ def _key(line: Line) -> tuple[str, str]:
 
 
 async def _ask_all(
-    text: str, direction: str, current: Current, names: Iterable[str], user_id: int
+    ask: Callable[[str, Provider], Awaitable[Said]], names: Iterable[str]
 ) -> list[Said]:
     provider = Provider(services.endpoint)
     try:
-        return [await _ask(name, text, direction, current, provider, user_id) for name in names]
+        return [await ask(name, provider) for name in names]
     finally:
         await provider.close()
 
 
 async def _ask(
-    name: str, text: str, direction: str, current: Current, provider: Provider, user_id: int
+    text: str,
+    direction: str,
+    current: Current,
+    user_id: int,
+    bill: Callable[[Bill], object],
+    name: str,
+    provider: Provider,
 ) -> Said:
     try:
-        found = await ask_metered(name, text, Direction(direction), current, provider, user_id)
+        to = Direction(direction)
+        found = await ask_billed(name, text, to, current, provider, user_id, bill)
     except ModerationUnavailable as error:
         return Said(name, problem=str(error) or type(error).__name__)
     if isinstance(found, Unclear):
