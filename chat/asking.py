@@ -57,10 +57,13 @@ async def ask_billed(
 ) -> Result | Unclear:
     """The same without the database: what it took is handed to ``bill``, however it ends.
 
+    A backend that is down is asked again and again, and a call that it refused took nothing: such
+    an attempt has no bill. One that nobody waited for may have been paid for.
+
     Raises:
         ModerationUnavailable: ask again later.
     """
-    state, kind = State.INTERRUPTED, ""  # unless it comes to an end
+    state, kind, is_down = State.INTERRUPTED, "", False  # unless it comes to an end
     with tallied() as spent:
         try:
             found = await ask(current.backend(name, direction, provider), text)
@@ -68,11 +71,12 @@ async def ask_billed(
             kind = UNCLEAR if isinstance(found, Unclear) else ""
         except ModerationUnavailable as error:
             cause = error.__cause__
-            state = State.FAILED
+            state, is_down = State.FAILED, True
             kind = cause.kind if isinstance(cause, ProviderError) else UNAVAILABLE
             raise
         finally:
-            if spent.calls:
+            has_tokens = spent.prompt_tokens or spent.completion_tokens
+            if spent.calls and (has_tokens or not is_down):
                 bill(Bill(user_id, spent, state, kind))
     return found
 

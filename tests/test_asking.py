@@ -125,13 +125,27 @@ async def test_an_answer_that_is_no_verdict_has_been_paid_for(
     assert (row.prompt_tokens, row.cost) == (500, Decimal("0.00103"))
 
 
-async def test_so_have_calls_that_failed(judged: FakeProvider, ada: User) -> None:
+async def test_so_has_what_was_said_before_the_backend_went_down(
+    judged: FakeProvider, ada: User
+) -> None:
+    judged.judge = lambda request: (
+        _with_usage(request) if len(judged.requests) == 1 else Script(Status(503))
+    )
+    with pytest.raises(ModerationUnavailable):
+        await judge(ada, "word " * (PIECE_CHARS // 2))
+    (row,) = await entries()
+    assert (row.state, row.error_kind) == ("failed", "unavailable")
+    assert (row.calls, row.prompt_tokens) == (2, 500)
+
+
+async def test_a_backend_that_is_down_leaves_no_entry_each_time_that_it_is_asked(
+    judged: FakeProvider, ada: User
+) -> None:
     judged.judge = lambda request: Script(Status(503))
     with pytest.raises(ModerationUnavailable):
         await judge(ada)
-    (row,) = await entries()
-    assert (row.state, row.error_kind) == ("failed", "unavailable")
-    assert (row.calls, row.prompt_tokens) == (1, 0)
+    assert judged.requests
+    assert not await entries()
 
 
 async def test_one_that_nobody_waits_for_any_more_is_entered(
