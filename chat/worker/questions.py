@@ -179,7 +179,7 @@ async def _ask_all(unjudged: Iterable[Unjudged], provider: Provider) -> None:
     async def ask_one(one: Unjudged) -> None:
         async with turns:
             await reconcile.moderate_pending(
-                one.message_id, provider, at_once=True, stop_replies=False
+                one.message_id, provider, at_once=True, patient=True, stop_replies=False
             )
 
     async with asyncio.TaskGroup() as group:

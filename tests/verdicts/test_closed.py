@@ -2,15 +2,20 @@
 
 import asyncio
 import json
+from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.conf import LazySettings
 
-from chat import branches, sweeper
+from chat import actions, branches, reconcile, sweeper
 from chat.database import in_database
-from chat.models import Conversation, Generation, Message, State, User
+from chat.engine.provider import Endpoint, Provider
+from chat.models import Conversation, Generation, Message, State, User, Verdict
 from chat.services import Services
-from chat.worker import judging
+from chat.verdicts import WORKERS_S
+from chat.worker import judging, questions
+from chat.worker.claim import claim
 from tests.fake_provider import (
     FakeProvider,
     Finish,
@@ -23,6 +28,10 @@ from tests.moderation.judging import answer, text_of
 from tests.support import eventually
 from tests.test_pipeline import ask, ended
 from tests.verdicts.asking import question, settled, shown
+
+PASSED = Status(
+    200, body={"results": [{"flagged": False, "categories": {}, "category_scores": {}}]}
+)
 
 
 async def test_where_nothing_may_pass_unchecked_no_model_is_asked_before_the_verdict(
@@ -45,6 +54,56 @@ async def test_where_nothing_may_pass_unchecked_no_model_is_asked_before_the_ver
         "local": ("passed", "allow"),
         "openai": ("passed", "allow"),
     }
+
+
+async def test_who_stops_while_the_question_is_checked_may_try_again_at_once(
+    running: Services, provider: FakeProvider, settings: LazySettings
+) -> None:
+    settings.MODERATION_BACKENDS = ["local", "openai"]
+    settings.MODERATION_FAIL = "closed"
+    provider.override("moderations", Script(Gate("verdict"), Status(503)))
+    conversation = await ask()
+    await asyncio.to_thread(provider.wait_at_gate, "verdict")
+    user = await in_database(User.objects.get, username="ada")
+    await in_database(actions.stop, user, conversation)
+    stopped = await ended(conversation)
+    assert (stopped.state, stopped.stop_reason) == (State.STOPPED, "user")
+    (verdict,) = await in_database(_openai, conversation)
+    assert verdict.next_try_at <= verdict.created_at + timedelta(seconds=WORKERS_S)
+
+    provider.open("verdict")
+    provider.override("moderations", None)
+    await in_database(branches.regenerate, user, conversation, stopped.message_id)
+    await provider.eventually(lambda: provider.streams)
+
+
+async def test_a_question_that_another_process_asks_about_waits_for_that_answer(
+    provider: FakeProvider, settings: LazySettings, transactional_db: None
+) -> None:
+    settings.MODERATION_BACKENDS = ["openai"]
+    settings.MODERATION_FAIL = "closed"
+    client = Provider(lambda: Endpoint(provider.base_url, "key"))
+    provider.override("moderations", Script(Gate("verdict"), PASSED))
+    asked = await question(await ask())
+    another = asyncio.create_task(reconcile.moderate_pending(asked.pk, client, at_once=True))
+    await asyncio.to_thread(provider.wait_at_gate, "verdict")
+    job = await in_database(claim, "worker")
+    assert job is not None
+    later: list[object] = []
+    check = questions.check(job.questions, job.current, client, later.append)
+    checking = asyncio.create_task(check)
+    done, _ = await asyncio.wait({checking}, timeout=0.5)
+    assert not done
+    provider.open("verdict")
+    await checking
+    await another
+    assert len(provider.requests) == 1
+    await client.close()
+
+
+def _openai(conversation: UUID) -> list[Verdict]:
+    rows = Verdict.objects.filter(message__conversation=conversation, message__role="user")
+    return list(rows.filter(backend="openai", state="pending"))
 
 
 async def test_where_nothing_may_pass_unchecked_a_reply_waits_for_its_verdict(
