@@ -50,7 +50,7 @@ async def judge(
     closed = settings.MODERATION_FAIL == "closed"
     try:
         results = await reconcile.moderate_at_once(readable, provider, job.text_before, job.current)
-        if closed and readable:
+        if closed and readable and not hurry.is_set():
             results |= await _remote(job.text_before + readable, provider, job, hurry)
         if watch is not None:
             results = watch.added(results)

@@ -45,7 +45,7 @@ PATROL_S = 0.4
 TITLES_AT_ONCE = 2
 # Reasons that end a turn as stopped: somebody wanted it so. Any other way is an interruption.
 WANTED = {"user", "deleted", MODERATION}
-DEADLINE = "deadline"
+DEADLINE, DRAINED = "deadline", "drained"
 
 
 class InternalError(ProviderError):
@@ -60,7 +60,8 @@ class _Running:
     turn: Turn
     produce: asyncio.Task[None] | None = None
     stop_reason: str = ""
-    hurry: asyncio.Event = field(default_factory=asyncio.Event)  # stopped after its end
+    told: set[str] = field(default_factory=set)  # every reason to stop that was given
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)  # wait for no verdict
     seen: bool = False  # by somebody, once
     box: Box | None = None
     watch: Watch | None = None
@@ -111,13 +112,19 @@ class Worker:
     def stop(self, generation_id: int, reason: str) -> None:
         """Cancel a running turn: its provider connection closes, its text so far is saved.
 
-        One that has ended waits for no verdict any more.
+        One that has ended waits for no verdict any more, unless it is what ended it that is said
+        again: the patrol reads it in the row until all is saved. A process that has to go waits
+        for none in any case.
         """
         running = self._running.get(generation_id)
         if running is None:
             return
-        if running.produce is not None and running.produce.done():
+        is_news = reason not in running.told
+        running.told.add(reason)
+        has_ended = running.produce is not None and running.produce.done()
+        if reason == DRAINED or (has_ended and is_news):
             running.hurry.set()
+        if has_ended:
             return
         if running.stop_reason:
             return
@@ -150,7 +157,7 @@ class Worker:
     def interrupt_all(self) -> None:
         """Save what still runs as interrupted."""
         for generation_id in list(self._running):
-            self.stop(generation_id, "drained")
+            self.stop(generation_id, DRAINED)
 
     async def _run(self) -> None:
         while True:

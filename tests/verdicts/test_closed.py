@@ -186,6 +186,48 @@ async def test_who_stops_a_reply_that_has_ended_waits_for_no_verdict(
     provider.open("verdict")
 
 
+async def test_a_reply_that_a_process_ends_as_it_goes_is_saved_before_it_has_gone(
+    running: Services, provider: FakeProvider, settings: LazySettings
+) -> None:
+    conversation = await _half(provider, settings)
+    assert running.worker is not None
+    await running.worker.drain(0)
+    generation = await in_database(Generation.objects.get, conversation=conversation)
+    assert (generation.state, generation.stop_reason) == (State.INTERRUPTED, "drained")
+    provider.open("verdict")
+
+
+async def test_who_stops_a_reply_gets_the_verdict_on_what_there_is(
+    running: Services, provider: FakeProvider, settings: LazySettings
+) -> None:
+    """The patrol reads the stop in the row twice a second, and it hurries nobody."""
+    conversation = await _half(provider, settings)
+    user = await in_database(User.objects.get, username="ada")
+    await in_database(actions.stop, user, conversation)
+    await asyncio.to_thread(provider.wait_at_gate, "verdict")
+    generation = await in_database(Generation.objects.get, conversation=conversation)
+    assert running.worker is not None
+    running.worker.stop(generation.pk, "user")
+    provider.open("verdict")
+    generation = await ended(conversation)
+    assert (generation.state, generation.stop_reason) == (State.STOPPED, "user")
+    assert generation.receipt.verdict == "passed"
+    assert generation.message.withheld_at is None
+
+
+async def _half(provider: FakeProvider, settings: LazySettings) -> UUID:
+    """A reply that has begun; the verdict on it stands at a gate."""
+    settings.MODERATION_BACKENDS = ["local", "openai"]
+    settings.MODERATION_FAIL = "closed"
+    settings.TITLES = False
+    provider.enqueue(Script(Text("Here you"), Gate("never"), Finish()))
+    conversation = await ask()
+    rows = Message.objects.filter(conversation=conversation, text="Here you")
+    await eventually(lambda: in_database(rows.exists))
+    provider.override("moderations", Script(Gate("verdict"), PASSED))
+    return conversation
+
+
 async def test_a_reply_that_cannot_be_judged_says_that_a_reviewer_decides(
     running: Services, provider: FakeProvider, settings: LazySettings
 ) -> None:
