@@ -73,7 +73,7 @@ def is_refused(text: str) -> bool:
 async def _is_refused(text: str, current: Current) -> bool:
     provider = Provider(services.endpoint)
     try:
-        return await instructions.is_refused(text, current, provider)
+        return bool(await instructions.is_refused(text, current, provider))
     finally:
         await provider.close()
 

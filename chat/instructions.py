@@ -25,22 +25,29 @@ def told(instructions: str, schema: dict[str, Any] | None) -> tuple[str, ...]:
     return tuple(text for text in (instructions, spelled) if text)
 
 
-async def is_refused(text: str, current: Current, provider: Provider) -> bool:
-    """Would a message that says this be kept from every model? Then so is an instruction."""
+async def is_refused(text: str, current: Current, provider: Provider) -> bool | None:
+    """Would a message that says this be kept from every model? Then so is an instruction.
+
+    None: nothing objects, and a backend could not say. That may be another time.
+    """
     key = (text, current.version, *current.at_once, *current.versions.values())
-    if key not in _known:
-        if len(_known) >= KEPT:
-            _known.clear()
+    found = _known.get(key)
+    if found is None:
         readable = answers.readable("", None, (), unshown=(text,))
-        _known[key] = await _blocks(readable, current, provider)
-    return _known[key]
+        found = await _blocks(readable, current, provider)
+        if len(_known) >= KEPT:
+            _known.clear()  # while another thread may read it: views ask, too
+        if found is not None:
+            _known[key] = found
+    return found
 
 
-async def _blocks(text: str, current: Current, provider: Provider) -> bool:
+async def _blocks(text: str, current: Current, provider: Provider) -> bool | None:
+    blocks: bool | None = False
     for name in current.at_once:
         found = await ask(current.backend(name, Direction.INPUT, provider), text)
-        if isinstance(found, Result):
-            action = current.policy.action(Direction.INPUT, found.categories, found.hits)
-            if action in BLOCKING:
-                return True
-    return False
+        if not isinstance(found, Result):
+            blocks = None
+        elif current.policy.action(Direction.INPUT, found.categories, found.hits) in BLOCKING:
+            return True
+    return blocks

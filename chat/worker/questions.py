@@ -145,11 +145,13 @@ async def check_told(told: Iterable[str], current: Current, provider: Provider) 
     """What an assistant tells the model, by what holds now.
 
     Raises:
-        Misinstructed: no model may be asked.
+        Misinstructed, Unchecked: no model may be asked.
     """
-    for text in told:
-        if await instructions.is_refused(text, current, provider):
-            raise Misinstructed
+    found = [await instructions.is_refused(text, current, provider) for text in told]
+    if True in found:
+        raise Misinstructed
+    if None in found and _is_closed():
+        raise Unchecked
 
 
 async def _at_once(one: Unjudged, current: Current, provider: Provider) -> Found:
