@@ -12,7 +12,7 @@ import structlog
 from django.conf import settings
 
 from chat import answers, reconcile
-from chat.asking import ask_metered
+from chat.asking import Bill, ask_billed, pay
 from chat.engine.provider import Provider
 from chat.engine.reply import Reply
 from chat.models import Direction
@@ -64,12 +64,13 @@ async def judge(
 async def _remote(
     text: str, provider: Provider, job: Job, hurry: asyncio.Event
 ) -> dict[str, Result | Unclear]:
-    """What those say that answer in time."""
+    """What those say that answer in time. The ledger takes its own."""
+    bills: list[Bill] = []
 
     async def one(name: str) -> tuple[str, Result | Unclear] | None:
         try:
             asked = Direction.OUTPUT, job.current, provider, job.owner_id
-            return name, await ask_metered(name, text, *asked)
+            return name, await ask_billed(name, text, *asked, bills.append)
         except ModerationUnavailable as error:
             logger.warning("moderation_unavailable", backend=name, error=str(error))
             return None
@@ -86,5 +87,7 @@ async def _remote(
     finally:
         for task in (*asked, hurried):
             task.cancel()
-    said = [task.result() for task in asked if task.done()]
+        await asyncio.wait({*asked, hurried})  # they hand in what they took
+        await pay(bills)
+    said = [task.result() for task in asked if not task.cancelled()]
     return dict(pair for pair in said if pair is not None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ import pytest
 from django.conf import LazySettings
 
 from chat import actions, branches, reconcile, sweeper
-from chat.database import in_database
+from chat.database import THREADS, in_database
 from chat.engine.provider import Endpoint, Provider
 from chat.models import Conversation, Generation, Message, State, User, Verdict
 from chat.services import Services
@@ -160,6 +161,36 @@ async def test_a_service_that_is_too_slow_for_that_is_as_good_as_down(
     assert (generation.state, generation.receipt.verdict) == (State.COMPLETE, "pending")
     assert generation.message.withheld_at is not None
     provider.open("verdict")
+
+
+async def test_a_verdict_that_is_there_in_time_holds_however_long_the_ledger_takes(
+    running: Services,
+    provider: FakeProvider,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(judging, "REMOTE_S", 2)
+    settings.MODERATION_BACKENDS = ["openai"]
+    settings.MODERATION_FAIL = "closed"
+    settings.TITLES = False
+    provider.enqueue(Script(Text("Here you"), Gate("end"), Finish()))
+    conversation = await ask()
+    rows = Message.objects.filter(conversation=conversation, text="Here you")
+    await eventually(lambda: in_database(rows.exists))
+    free = threading.Event()
+    busy = [asyncio.create_task(in_database(free.wait)) for _ in range(THREADS)]
+    try:
+        provider.open("end")
+        await provider.eventually(
+            lambda: [r.finished for r in provider.requests if r.kind == "moderations"][1:] == [True]
+        )
+        await asyncio.sleep(judging.REMOTE_S)
+    finally:
+        free.set()
+    await asyncio.gather(*busy)
+    generation = await ended(conversation)
+    assert generation.receipt.verdict == "passed"
+    assert generation.message.withheld_at is None
 
 
 async def test_who_stops_a_reply_that_has_ended_waits_for_no_verdict(
