@@ -138,8 +138,9 @@ class PolicyRuleForm(PolicyBase):
                 _("Flag: it stays, and a reviewer looks at it."),
                 _("Withhold: a notice in its place, and no model reads it."),
                 _(
-                    "Stop: a message is not answered; a reply is withheld, and ends where it is if"
-                    " MODERATION_STREAM_CHARS has it checked while it is written."
+                    "Stop: a message is not answered; a reply is withheld, and ends before a tool"
+                    " gets what is stopped, or where it is if MODERATION_STREAM_CHARS has it"
+                    " checked while it is written."
                 ),
             ),
             "threshold": _("From 0 to 1. Empty: from where the backend itself objects."),
