@@ -18,7 +18,7 @@ import structlog
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from chat import policy, reconcile, verdicts
+from chat import pending, policy, reconcile, verdicts
 from chat.asking import ask_metered
 from chat.database import in_database
 from chat.engine.provider import Provider
@@ -259,7 +259,7 @@ async def _judge_by_rules(provider: Provider, current: Current) -> int:
     """What was said before the first rule was made has no verdict of the rules yet."""
     found = await in_database(_expect_rules) if current.rules else []
     for message_id in found:
-        await reconcile.moderate_pending(message_id, provider, only=(RULES,), at_once=True)
+        await pending.moderate_pending(message_id, provider, only=(RULES,), at_once=True)
     if found:
         _progress.rules = found[-1]
     return len(found)

@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Count, Min
 from django.utils import timezone
 
-from chat import doorbell, ledger, policy, reconcile, remoderate, verdicts
+from chat import doorbell, ledger, pending, policy, reconcile, remoderate, verdicts
 from chat.database import in_database
 from chat.engine.provider import Provider
 from chat.models import Generation, Message, Purpose, State, Verdict, VerdictState
@@ -164,7 +164,7 @@ async def _moderate_by(name: str, messages: Iterable[int], provider: Provider) -
 
     async def moderate(message_id: int, provider: Provider) -> None:
         if not down:
-            down.update(await reconcile.moderate_pending(message_id, provider, only=(name,)))
+            down.update(await pending.moderate_pending(message_id, provider, only=(name,)))
 
     await _each(moderate, messages, provider)
 
@@ -180,7 +180,7 @@ async def _remoderate(provider: Provider) -> None:
 
 def _due_messages() -> dict[str, list[int]]:
     """By backend, those that have waited longest first."""
-    due = reconcile.due().order_by("next_try_at")
+    due = pending.due().order_by("next_try_at")
     return {
         name: list(due.filter(backend=name).values_list("message", flat=True)[:BATCH])
         for name in policy.backends()
@@ -204,8 +204,8 @@ def backlog() -> dict[str, int]:
 
     ``oldest_pending_s`` is the age in seconds of the oldest pending verdict, 0 without one.
     """
-    pending = Verdict.objects.filter(state=VerdictState.PENDING)
-    found = pending.aggregate(oldest=Min("created_at"), count=Count("pk"))
+    waiting = Verdict.objects.filter(state=VerdictState.PENDING)
+    found = waiting.aggregate(oldest=Min("created_at"), count=Count("pk"))
     age = timezone.now() - found["oldest"] if found["oldest"] else timedelta()
     return {
         "unreconciled": Generation.objects.unreconciled().filter(purpose=Purpose.REPLY).count(),

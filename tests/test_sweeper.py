@@ -12,7 +12,7 @@ from django.conf import LazySettings
 from django.db import transaction
 from django.utils import timezone
 
-from chat import actions, reconcile, sweeper
+from chat import actions, pending, sweeper
 from chat.database import in_database
 from chat.engine.provider import Endpoint, Provider
 from chat.models import Generation, Message, ReviewItem, State, User, Verdict
@@ -222,9 +222,9 @@ async def test_who_asks_at_once_leaves_what_another_asks_and_takes_what_was_put_
 ) -> None:
     settings.MODERATION_BACKENDS = ["openai"]
     message = await in_database(ask, ada)
-    take = partial(in_database, reconcile._take, message.pk, "openai", True)
+    take = partial(in_database, pending._take, message.pk, "openai", True)
     assert await take() is not None  # new: the worker's
     assert await take() is None
-    await in_database(reconcile._postpone, message.pk, "openai")
+    await in_database(pending._postpone, message.pk, "openai")
     assert await take() is not None
     assert await take() is None

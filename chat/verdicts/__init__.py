@@ -4,8 +4,8 @@ rows.py      what a backend's result and the policy make of a verdict; what seve
 opinions.py  opinions written down: given, given anew, given up
 effects.py   what follows: withheld and restored, titles, the receipt, the reviewers' queue
 
-``chat.reconcile`` asks the backends, ``chat.remoderate`` asks again when the policy or the rules
-have changed.
+``chat.reconcile`` asks the backends that ask nobody, ``chat.pending`` all others, and
+``chat.remoderate`` asks again when the policy or the rules have changed.
 """
 
 from chat.verdicts.effects import MODERATION, announce, is_blocked, lifted

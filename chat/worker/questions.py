@@ -16,13 +16,14 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
-from chat import answers, instructions, passed_on, reconcile, verdicts
+from chat import answers, instructions, passed_on, verdicts
 from chat.database import in_database
 from chat.engine.errors import ProviderError
 from chat.engine.provider import Provider
 from chat.models import Action, Direction, Generation, Message, ToolCall, Verdict, VerdictState
 from chat.moderation.base import Result, Unclear, ask
 from chat.moderation.registry import AT_ONCE
+from chat.pending import moderate_pending
 from chat.policy import Current
 from chat.verdicts import BLOCKING, Found, Place
 
@@ -168,7 +169,7 @@ async def _beside(write: Any, unjudged: Iterable[Unjudged], provider: Provider) 
         await write()
         for one in unjudged:
             if not AT_ONCE.issuperset(one.names):
-                await reconcile.moderate_pending(one.message_id, provider, at_once=True)
+                await moderate_pending(one.message_id, provider, at_once=True)
     except DatabaseError as error:
         logger.warning("verdicts_not_kept", error=type(error).__name__)
     except Exception:
@@ -180,7 +181,7 @@ async def _ask_all(unjudged: Iterable[Unjudged], provider: Provider) -> None:
 
     async def ask_one(one: Unjudged) -> None:
         async with turns:
-            await reconcile.moderate_pending(
+            await moderate_pending(
                 one.message_id, provider, at_once=True, patient=True, stop_replies=False
             )
 

@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
-from chat import doorbell, reconcile, titles
+from chat import doorbell, pending, titles
 from chat.database import in_database
 from chat.engine.errors import ProviderError, TimedOut
 from chat.engine.events import Ended, Outcome
@@ -307,7 +307,7 @@ class Worker:
         self.wake()  # a title may have been queued
         if won and judged.to_ask:
             assert job.message_id is not None
-            await reconcile.moderate_pending(job.message_id, self._provider)
+            await pending.moderate_pending(job.message_id, self._provider)
 
     async def _insist(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do it in the database, however long the database is away: the reply is in memory."""

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from django.conf import LazySettings
 
-from chat import actions, branches, reconcile, sweeper
+from chat import actions, branches, pending, sweeper
 from chat.database import THREADS, in_database
 from chat.engine.provider import Endpoint, Provider
 from chat.models import Conversation, Generation, Message, State, User, Verdict
@@ -86,7 +86,7 @@ async def test_a_question_that_another_process_asks_about_waits_for_that_answer(
     client = Provider(lambda: Endpoint(provider.base_url, "key"))
     provider.override("moderations", Script(Gate("verdict"), PASSED))
     asked = await question(await ask())
-    another = asyncio.create_task(reconcile.moderate_pending(asked.pk, client, at_once=True))
+    another = asyncio.create_task(pending.moderate_pending(asked.pk, client, at_once=True))
     await asyncio.to_thread(provider.wait_at_gate, "verdict")
     job = await in_database(claim, "worker")
     assert job is not None

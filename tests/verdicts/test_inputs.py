@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from chat import actions, branches, policy, reconcile
+from chat import actions, branches, pending, policy
 from chat.database import in_database
 from chat.models import (
     Conversation,
@@ -150,6 +150,6 @@ async def test_a_backend_that_breaks_makes_a_person_look(
 
 def test_what_the_worker_left_is_the_sweeper_s_when_it_is_due(ada: User) -> None:
     _, asked, _ = talk(ada)
-    assert not reconcile.due().filter(message=asked).exists()
+    assert not pending.due().filter(message=asked).exists()
     Verdict.objects.filter(message=asked).update(next_try_at=timezone.now() - timedelta(seconds=1))
-    assert reconcile.due().filter(message=asked).exists()
+    assert pending.due().filter(message=asked).exists()

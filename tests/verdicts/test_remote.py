@@ -4,7 +4,7 @@ import pytest
 from django.conf import LazySettings
 from django.utils import timezone
 
-from chat import reconcile, sweeper
+from chat import pending, sweeper
 from chat.database import in_database
 from chat.engine.provider import Endpoint, Provider
 from chat.models import (
@@ -125,8 +125,8 @@ async def test_a_due_verdict_is_taken_by_one_process(
     message = await in_database(ask_without_worker, ada)
     await in_database(message.verdicts.update, next_try_at=timezone.now())
     client = Provider(lambda: Endpoint(provider.base_url, "key"))
-    first = await in_database(reconcile._take, message.pk, "openai", False)
+    first = await in_database(pending._take, message.pk, "openai", False)
     assert first is not None
-    assert await reconcile.moderate_pending(message.pk, client) == set()
+    assert await pending.moderate_pending(message.pk, client) == set()
     assert provider.requests == []
     await client.close()
