@@ -1,13 +1,15 @@
 """What moderation would say of a text. Nothing of it is stored."""
 
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
 from asgiref.sync import async_to_sync
+from django.utils.translation import gettext as _
 
-from chat import policy, services
+from chat import database, policy, services
 from chat.asking import Bill, ask_billed, enter
 from chat.engine.provider import Provider
 from chat.engine.wellformed import well_formed
@@ -17,6 +19,9 @@ from chat.moderation.operator import Rule
 from chat.moderation.policy import PolicyRule as Line
 from chat.moderation.policy import gravest
 from chat.policy import RULES, Current
+
+# Who asks a remote backend keeps a thread that pages are made in until it answers.
+_turns = threading.BoundedSemaphore(database.THREADS // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +67,29 @@ def with_line(line: PolicyRule) -> Current:
 
 def try_out(text: str, direction: str, current: Current, user_id: int, *, remote: bool) -> Tried:
     """Ask the backends that ask nobody and, if told to, the ``remote`` ones at a user's expense."""
-    names = (*current.at_once, *(current.remote if remote else ()))
+    found = _asked(text, direction, current, user_id, current.at_once)
+    if remote and _turns.acquire(blocking=False):
+        try:
+            found += _asked(text, direction, current, user_id, current.remote)
+        finally:
+            _turns.release()
+    elif remote:
+        busy = _("Others are trying texts just now. Try again in a moment.")
+        found += [Said(name, problem=busy) for name in current.remote]
+    action = gravest([said.action for said in found if said.action])
+    return Tried(tuple(found), action, str(Action(action).label))
+
+
+def _asked(
+    text: str, direction: str, current: Current, user_id: int, names: Iterable[str]
+) -> list[Said]:
     bills: list[Bill] = []
     ask = partial(_ask, well_formed(text), direction, current, user_id, bills.append)
     try:
-        found: list[Said] = async_to_sync(_ask_all)(ask, names)
+        said: list[Said] = async_to_sync(_ask_all)(ask, names)
     finally:
         enter(bills)  # here, and not from that loop: see chat.database
-    action = gravest([said.action for said in found if said.action])
-    return Tried(tuple(found), action, str(Action(action).label))
+    return said
 
 
 def _key(line: Line) -> tuple[str, str]:
