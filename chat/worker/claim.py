@@ -1,5 +1,6 @@
 """From a queued row to a job: claimed by a conditional UPDATE, with the request it stands for."""
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from chat import policy, titles
@@ -47,6 +48,10 @@ class Job:
     told: tuple[str, ...] = field(default=(), repr=False)  # by the assistant, besides the messages
 
 
+# At once: the first of them waits until the last has been claimed.
+SOME = 8
+SOME_S = 0.05
+
 # "reply" sorts before "title": a person waits for the one, nobody for the other. The state is
 # looked at again by the UPDATE itself: of two workers that choose the same row one gets none.
 CLAIM = """
@@ -59,6 +64,30 @@ WHERE state = 'queued' AND id = (
 )
 RETURNING id
 """
+
+
+def claim_some(worker: str, *, titles: int) -> list[Job]:
+    """Claim what is queued, a few at a time, with at most so many ``titles``; empty if none is.
+
+    Of a hundred replies that are asked for at once, each would else wait on its own for one of the
+    database's threads, behind all the pages that they are asked for on.
+
+    Raises:
+        DatabaseError: nothing was claimed. What was, before it went away, is returned.
+    """
+    jobs: list[Job] = []
+    until = time.monotonic() + SOME_S
+    try:
+        while not jobs or (len(jobs) < SOME and time.monotonic() < until):
+            job = claim(worker, with_titles=titles > 0)
+            if job is None:
+                break
+            titles -= job.purpose == Purpose.TITLE
+            jobs.append(job)
+    except DatabaseError:
+        if not jobs:
+            raise
+    return jobs
 
 
 def claim(worker: str, *, with_titles: bool = True) -> Job | None:

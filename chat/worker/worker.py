@@ -26,7 +26,7 @@ from chat.tools.box import Box, open_box
 from chat.tools.record import Claim
 from chat.verdicts import MODERATION
 from chat.worker import questions
-from chat.worker.claim import Job, claim
+from chat.worker.claim import Job, claim_some
 from chat.worker.finish import finish
 from chat.worker.judging import judge
 from chat.worker.patrol import NO_VIEWER, has_left, may_be_abandoned, to_stop
@@ -163,16 +163,17 @@ class Worker:
         while True:
             self._wake.clear()
             try:
-                while (job := await self._claim()) is not None:
-                    self._begin(job)
+                while jobs := await self._claim():
+                    for job in jobs:
+                        self._begin(job)
             except DatabaseError as error:
                 logger.warning("claim_failed", error=type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._wake.wait()
 
-    async def _claim(self) -> Job | None:
-        return await in_database(claim, self.name, with_titles=self._titles < TITLES_AT_ONCE)
+    async def _claim(self) -> list[Job]:
+        return await in_database(claim_some, self.name, titles=TITLES_AT_ONCE - self._titles)
 
     async def _patrol(self) -> None:
         while True:
