@@ -11,7 +11,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chat import branches
-from chat.models import Conversation, Message, State, User
+from chat.models import (
+    Action,
+    Conversation,
+    Generation,
+    Message,
+    State,
+    User,
+    VerdictState,
+)
 from tests.talk import ask, end, talk
 
 HTMX = {"HX-Request": "true"}
@@ -61,6 +69,17 @@ def test_what_can_be_done_with_a_reply(
     _, asked, reply = talk(ada, text, state=state, finish=finish)
     assert buttons(article(client, reply)) == expected
     assert buttons(article(client, asked)) == ["Copy", "Edit"]
+
+
+def test_what_moderation_refused_is_edited_and_not_tried_again(client: Client, ada: User) -> None:
+    _, asked, reply = talk(ada, "", state=State.FAILED)
+    Generation.objects.filter(message=reply).update(error_kind="moderated", request_id="req-1")
+    asked.verdicts.update(state=VerdictState.FLAGGED, action=Action.STOP)
+    assert buttons(article(client, reply)) == []
+    assert buttons(article(client, asked)) == ["Copy", "Edit"]
+    assert "req-1" not in article(client, reply)
+    asked.verdicts.update(state=VerdictState.OVERRIDDEN)
+    assert buttons(article(client, reply)) == ["Try again"]
 
 
 def test_nothing_can_be_done_with_a_reply_that_is_being_written(client: Client, ada: User) -> None:

@@ -35,7 +35,7 @@ from chat.models import (
 )
 from chat.services import Readiness, readiness
 from chat.tree import Tree
-from chat.verdicts import MODERATION
+from chat.verdicts import MODERATION, is_blocked
 
 LIST_LENGTH = 100  # conversations in the sidebar; older ones are found by searching
 
@@ -82,6 +82,7 @@ def message_context(message: Message, tree: Tree) -> dict[str, Any]:
         "live": generation.is_active,
         "thought": thought_text(generation.thinking_ms if not generation.is_active else None),
         "notice": notice(generation),
+        "refused": _is_refused(message, generation),
         "facts": _facts(generation),
         "verdict": _verdict(generation),
         "waits": _waits(message, generation),
@@ -181,6 +182,12 @@ def _schema_verdict(generation: Generation) -> dict[str, Any] | None:
 
 def _path(path: list[str | int]) -> str:
     return " › ".join(str(part + 1) if isinstance(part, int) else part for part in path)
+
+
+def _is_refused(message: Message, generation: Generation) -> bool:
+    """Would the same question meet the same verdict? Not once a reviewer has overridden it."""
+    question = message.parent if generation.error_kind == "moderated" else None
+    return question is not None and is_blocked(question)
 
 
 def notice(generation: Generation) -> str:

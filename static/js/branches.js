@@ -22,7 +22,8 @@ export class Branches {
     if (!button.matches("button")) return;
     this.error.textContent = "";
     this.pressed = null;
-    if (!button.matches("[form=commands]")) return;
+    // A rating asks for nothing: its reply stays where it is.
+    if (!button.matches("[form=commands]") || button.matches(".opinion")) return;
     const versions = button.closest(".versions");
     this.pressed = { id: button.id, versions, top: versions && topOf(versions) };
   }

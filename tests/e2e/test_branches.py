@@ -356,6 +356,25 @@ async def test_a_page_that_followed_gets_its_buttons_without_the_text_again(chat
     assert not [frame for frame in frames if "Unmistakable" in frame and "Regenerate" in frame]
 
 
+# Ratings
+
+
+async def test_a_rating_leaves_the_reader_where_he_is(server: Server, visit: Visit) -> None:
+    chat = await visit(server, viewport=WIDTHS["narrow"])
+    for question in ("One?", "Two?", "Three?"):
+        await chat.ask(question, reply("And so on.\n\n" * 20))
+        await chat.reconciled()
+    await chat.reload()  # the messages of a page that has not followed are replaced as a whole
+    rating = button(chat.replies.first, "Bad reply")
+    await rating.scroll_into_view_if_needed()
+    place = "document.getElementById('transcript').scrollTop"
+    before = await chat.page.evaluate(place)
+    await rating.click()
+    await expect(rating).to_have_attribute("aria-pressed", "true")
+    await expect(rating).to_be_focused()
+    assert abs(await chat.page.evaluate(place) - before) < 2
+
+
 # Continue
 
 
