@@ -128,6 +128,7 @@ def by_group(asked: Asked, total: Spent) -> Spending:
     again = Spent(_("Counted in several groups"))
     again.add(total, total.replies)
     again.take_off(spending.total)
+    again.cost = _exact(again.cost)  # a binary fraction may be left of nothing
     if any(again.figures):
         spending.rows.append(again)
     return Spending("group", spending.rows, total)
@@ -186,5 +187,5 @@ def as_csv(spending: Spending) -> str:
 
 
 def _exact(cost: Decimal | None) -> Decimal | None:
-    """As the ledger has it; SQLite's sums are binary fractions."""
-    return None if cost is None else cost.quantize(Decimal("0.000001"))
+    """As the ledger has it; SQLite's sums are binary fractions. Zero has no sign."""
+    return None if cost is None else cost.quantize(Decimal("0.000001")) + 0

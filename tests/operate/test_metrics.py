@@ -23,7 +23,7 @@ from chat.models import ReviewItem, Usage, User, Verdict, VerdictState
 from chat.operate import measures
 from chat.operate.measures import percentile
 from chat.operate.periods import DEFAULT, PERIODS, Asked, asked
-from chat.operate.spending import WAYS
+from chat.operate.spending import WAYS, Spent, by_group
 from tests.admin.pages import Elements, html_of
 from tests.admin.rows import judge, make_conversation, reply, say
 
@@ -216,6 +216,14 @@ def test_verdicts_and_backlog(client: Client, ada: User) -> None:
     assert waiting[-5:] == [0, 1, 1, 1, 1]
     assert "For reviewers, now 1 1 pending verdict" in texts(client)
     item.delete()
+
+
+def test_what_binary_fractions_leave_of_nothing_is_not_counted_again(ada: User) -> None:
+    ada.groups.set([Group.objects.create(name="Lab")])
+    spent(ada, cost=Decimal("0.3"))
+    total = Spent("", 1, 1, 100, 10, Decimal("0.29999999999999998"))
+    rows = by_group(asked({}, timezone.now()), total).rows
+    assert [row.name for row in rows] == ["Lab"]
 
 
 def test_usage_by_day_user_and_group(client: Client, ada: User, bob: User) -> None:
