@@ -152,6 +152,6 @@ def load_list(user_id: int, conversation_id: UUID) -> list[Fragment]:
     fragments = [Fragment("#conversations", "innerMorph", content)]
     for conversation in listed:
         if conversation.pk == conversation_id:
-            heading = render_to_string("chat/_title.html", {"title": conversation.title})
+            heading = render_to_string("chat/_title.html", {"title": conversation.shown_title})
             fragments.append(Fragment("#title", "innerHTML", heading))
     return fragments

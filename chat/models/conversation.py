@@ -12,6 +12,8 @@ from chat.models.parameters import Parameters
 from chat.tree import Tree
 
 TITLE_CHARS = 120
+# Embeddings, overrides and isolates of Unicode's bidirectional algorithm
+NO_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 READ_BEFORE_CHARS = 2_000
 WITH = (
     "generation",
@@ -105,7 +107,12 @@ class Conversation(Parameters):
         indexes = [models.Index(fields=["owner", "-active_at"], name="conversation_list")]
 
     def __str__(self) -> str:
-        return self.title or str(_("New chat"))
+        return self.shown_title or str(_("New chat"))
+
+    @property
+    def shown_title(self) -> str:
+        """Without what turns the letters round it, too. What is stored is compared with texts."""
+        return self.title.translate(NO_TURNING)
 
     def bump(self) -> int:
         """Take the next revision, for what this transaction changes, and the newest head."""

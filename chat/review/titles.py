@@ -28,7 +28,7 @@ def public_titles(conversations: Iterable[Conversation]) -> dict[UUID, str]:
     named = set(rows.values_list("pk", flat=True))
     named -= _copied([c for pk, c in given.items() if pk in named and not c.titled_by_user])
     return {
-        pk: conversation.title if conversation.title and pk in named else _of_day(conversation)
+        pk: (conversation.shown_title if pk in named else "") or _of_day(conversation)
         for pk, conversation in given.items()
     }
 

@@ -240,6 +240,13 @@ class TestTitles:
         conversation = make_conversation(ada, "Moon things", titled_by_user=True)
         assert ">Moon things</a>" in self.listed(desk, conversation)
 
+    def test_no_title_turns_itself_round(self, desk: Client, ada: User, opened: Any) -> None:
+        conversation = make_conversation(ada, "Re\u202eversed\u2066", titled_by_user=True)
+        assert ">Reversed</a>" in self.listed(desk, conversation)
+        shown = opened(desk, conversation).get(f"/review/{conversation.pk}/").content.decode()
+        assert "<title>Reversed – Review – Parley</title>" in shown
+        assert "\u202e" not in shown
+
     def test_what_a_model_calls_it_is(self, desk: Client, ada: User) -> None:
         conversation = make_conversation(ada, "Tidal lag")
         make_title(conversation)
