@@ -12,6 +12,7 @@ from chat.models import (
     Assistant,
     Complaint,
     DecisionKind,
+    ErrorKind,
     Opinion,
     Role,
     SchemaVerdict,
@@ -54,20 +55,6 @@ class Reason(models.TextChoices):
     UNCLEAR = "unclear", _("No verdict")
     SAMPLED = "sampled", _("Sample")
     REPEAT = "repeat", _("Repeats what was redacted")
-
-
-class ErrorKind(models.TextChoices):
-    """As in ``chat.engine.errors``."""
-
-    ANY = "any", _("Any error")
-    REFUSED = "refused", _("Refused")
-    NOT_AUTHORISED = "not_authorised", _("Not authorised")
-    RATE_LIMITED = "rate_limited", _("Rate limited")
-    UNAVAILABLE = "unavailable", _("Unavailable")
-    UNREACHABLE = "unreachable", _("Unreachable")
-    GARBLED = "garbled", _("Garbled")
-    TIMED_OUT = "timed_out", _("Timed out")
-    EMPTY = "empty", _("Empty")
 
 
 def _any(choices: list[Any]) -> list[Any]:
@@ -118,7 +105,7 @@ class FilterForm(forms.Form):
     assistant = forms.ChoiceField(label=_("Assistant"), required=False)
     model = _text(_("Model"))
     tool = _text(_("Tool"))
-    error = _choice(_("Error"), ErrorKind.choices)
+    error = _choice(_("Error"), [("any", _("Any error")), *ErrorKind.choices])
     feedback = _choice(_("Feedback"), Said.choices)
     schema = _choice(_("Schema verdict"), SchemaVerdict.choices)
     since = _date(_("From"))

@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from chat.admin.search import people
 from chat.models import (
     Conversation,
+    ErrorKind,
     Generation,
     Purpose,
     Role,
@@ -36,18 +37,6 @@ if TYPE_CHECKING:
 
 RECENT = 300  # rows that the suggestions are taken from
 SUGGESTIONS = 20
-
-ERROR_KINDS = {
-    "refused": _("Refused by the provider"),
-    "not_authorised": _("Not authorised"),
-    "rate_limited": _("Rate limited"),
-    "unavailable": _("Unavailable"),
-    "unreachable": _("Unreachable"),
-    "garbled": _("Garbled answer"),
-    "timed_out": _("Timed out"),
-    "empty": _("Empty answer"),
-    "provider": _("Other"),
-}
 
 
 class Filter(admin.SimpleListFilter):
@@ -145,7 +134,7 @@ class ErrorFilter(Filter):
     parameter_name = "error"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("any", _("Any error")), *ERROR_KINDS.items()]
+        return [("any", _("Any error")), *ErrorKind.choices]
 
     def condition(self, value: str) -> Q:
         return self.where("gt", "") if value == "any" else self.where("exact", value)

@@ -8,7 +8,6 @@ from django.utils.translation import gettext_lazy as _
 
 from chat.admin import search
 from chat.admin.filters import (
-    ERROR_KINDS,
     CameFilter,
     DateFilter,
     DeletedFilter,
@@ -23,7 +22,7 @@ from chat.admin.filters import (
 )
 from chat.admin.links import link
 from chat.admin.readonly import ReadOnlyAdmin, exactly, lasting, when
-from chat.models import Conversation, Generation
+from chat.models import Conversation, ErrorKind, Generation
 from chat.review import badges, facts
 from chat.review.units import count, duration, plain, rate
 
@@ -141,7 +140,7 @@ class GenerationAdmin(ReadOnlyAdmin):
     def marks(self, obj: Generation) -> str:
         found = [badges.badge_of(obj.state)]
         if obj.error_kind:
-            found.append(badges.Badge("bad", ERROR_KINDS.get(obj.error_kind, obj.error_kind)))
+            found.append(badges.Badge("bad", ErrorKind.words(obj.error_kind)))
         return badges.badges(found)
 
     @admin.display(description=_("verdict"))

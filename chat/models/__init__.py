@@ -14,6 +14,7 @@ from chat.models.custody import (
     Tombstone,
 )
 from chat.models.generation import (
+    ErrorKind,
     Generation,
     IllegalTransition,
     Purpose,
@@ -62,6 +63,7 @@ __all__ = [
     "Decision",
     "DecisionKind",
     "Direction",
+    "ErrorKind",
     "Feedback",
     "Generation",
     "IllegalTransition",

@@ -9,6 +9,28 @@ from chat.models.conversation import Conversation, Message
 from chat.models.fields import DocumentField
 
 
+class ErrorKind(models.TextChoices):
+    """As in ``chat.engine.errors`` and ``chat.worker``; what is stored may be older than these."""
+
+    REFUSED = "refused", _("Refused by the provider")
+    NOT_AUTHORISED = "not_authorised", _("Not authorised")
+    RATE_LIMITED = "rate_limited", _("Rate limited")
+    UNAVAILABLE = "unavailable", _("Unavailable")
+    UNREACHABLE = "unreachable", _("Unreachable")
+    GARBLED = "garbled", _("Garbled answer")
+    TIMED_OUT = "timed_out", _("Timed out")
+    EMPTY = "empty", _("Empty answer")
+    MODERATED = "moderated", _("Moderation objected")
+    MISINSTRUCTED = "misinstructed", _("Moderation objected to the assistant")
+    UNCHECKED = "unchecked", _("Not checked")
+    INTERNAL = "internal", _("Fault of this server")
+    PROVIDER = "provider", _("Other")
+
+    @classmethod
+    def words(cls, kind: str) -> str:
+        return str(cls(kind).label) if kind in cls.values else kind
+
+
 class State(models.TextChoices):
     QUEUED = "queued", _("Queued")
     STREAMING = "streaming", _("Streaming")

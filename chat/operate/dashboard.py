@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from django.utils.translation import gettext as _
 
-from chat.models import PaidFor, State, Transport, VerdictState
+from chat.models import ErrorKind, PaidFor, State, Transport, VerdictState
 from chat.models.generation import TERMINAL
 from chat.operate import measures
 from chat.operate.charts import Chart, Series, Text
@@ -50,7 +50,7 @@ def charts(asked: Asked, timings: Timings, found: Sequence[Ended]) -> list[Chart
         _gaps_over_time(asked, timings),
         _stacked("replies", _("Replies by model"), asked, replies, "model", lambda name: name),
         _states(asked, replies),
-        _stacked("errors", _("Errors"), asked, replies, "error_kind", lambda name: name, ALARMS),
+        _stacked("errors", _("Errors"), asked, replies, "error_kind", ErrorKind.words, ALARMS),
         _stacked(
             "stops",
             _("Stopped and abandoned"),

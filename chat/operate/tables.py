@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from chat.models import Purpose, State
+from chat.models import ErrorKind, Purpose, State
 from chat.models.generation import TERMINAL
 from chat.operate import figures, process
 from chat.operate.figures import DAY, HOUR, Counted, Waiting
@@ -141,7 +141,7 @@ def _reasons(now: datetime) -> Table:
 
 
 def _errors(now: datetime) -> Table:
-    rows = [_count(one.name, one) for one in figures.counted("error_kind", now)]
+    rows = [_count(ErrorKind.words(one.name), one) for one in figures.counted("error_kind", now)]
     empty = _("None in the last 24 hours.")
     return Table("errors", _("Errors"), _spans(_("Kind")), rows, empty=empty)
 

@@ -100,7 +100,7 @@ def test_it_says_what_waits_and_how_replies_ended(client: Client, answered: Answ
         "Stopped 0 1",
         "All that have ended 1 3",
         "Stopped by its user 0 1",
-        "rate_limited 0 1",
+        "Rate limited 0 1",
         "Served 1 hour 2 204 ms 1.50 s",
         "a-host:7:abc – 0 1",
     ):
