@@ -10,6 +10,7 @@ from chat.models import Conversation, User, VerdictState
 from chat.record.export import Selection
 from chat.review.pseudonyms import who_is
 
+AS_SHOWN = _("As shown here, such as Person 3F9A-21C7.")
 DAY = forms.DateInput(attrs={"type": "date"})
 
 
@@ -23,7 +24,7 @@ def person_called(name: str, *, hidden: bool) -> User | None:
 
 class ExportForm(forms.Form):
     active_from = forms.DateField(label=_("Last active from"), required=False, widget=DAY)
-    active_until = forms.DateField(label=_("until"), required=False, widget=DAY)
+    active_until = forms.DateField(label=_("Last active until"), required=False, widget=DAY)
     owner = forms.CharField(label=_("Person"), required=False, max_length=150)
     verdict = forms.ChoiceField(
         label=_("With a verdict"),
@@ -40,6 +41,8 @@ class ExportForm(forms.Form):
     def __init__(self, *args: Any, hidden: bool, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.hidden = hidden
+        if hidden:
+            self.fields["owner"].help_text = AS_SHOWN
 
     def clean_owner(self) -> User | None:
         name = self.cleaned_data["owner"]
@@ -67,7 +70,7 @@ class HoldForm(forms.Form):
 
     person = forms.CharField(label=_("Person"), required=False, max_length=150)
     conversation = forms.CharField(
-        label=_("or conversation"),
+        label=_("Conversation, instead of a person"),
         required=False,
         max_length=100,
         help_text=_("Its id, as it stands in the address of its transcript."),
@@ -83,6 +86,8 @@ class HoldForm(forms.Form):
     def __init__(self, *args: Any, hidden: bool, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **kwargs})
         self.hidden = hidden
+        if hidden:
+            self.fields["person"].help_text = AS_SHOWN
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}

@@ -91,6 +91,7 @@ def test_an_export_hides_who_wrote_where_reviewing_is_anonymous(
     settings.REVIEW_ANONYMOUS = True
     client = sign_in(reviewer_with(who.EXPORT))
     refused = client.post(EXPORT, {"purpose": "Audit 7", "owner": "ada"})
+    assert "such as Person 3F9A-21C7" in refused.content.decode()
     assert refused.status_code == 422  # else names could be tried
     found = archive(client.post(EXPORT, {"purpose": "Audit 7"}))
     for name in ("conversations.jsonl", "messages.csv"):

@@ -109,6 +109,7 @@ def shown(
         "at": at,
         "name": name,
         "hidden": hidden,
+        "may_hold": who.granted(reviewer, who.HOLD),
         "may_reveal": hidden and who.may_see_identities(reviewer),
         "purpose": given,
         "reviewers": list(who.reviewers()),
