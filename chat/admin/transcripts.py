@@ -154,7 +154,7 @@ class MessageAdmin(ReadOnlyAdmin):
         DateFilter,
         ErrorFilter,
     )
-    list_select_related = ("conversation__owner", "generation__receipt")
+    list_select_related = ("conversation__owner", "generation__receipt", "review")
     ordering = ("-pk",)
     search_help_text = _("Text, conversation's title, user, model, or an exact id")
     fields = (

@@ -8,6 +8,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 
 from chat.models import (
+    DecisionKind,
     Generation,
     Message,
     Receipt,
@@ -37,6 +38,7 @@ class Badge(NamedTuple):
 
 
 WITHHELD = Badge("bad", _("Withheld"))
+REMOVED = Badge("bad", _("Removed"))
 DELETED = Badge("warn", _("Deleted"))
 SUPERSEDED = Badge("plain", _("Not on the current branch"))
 MATCHES = Badge("good", _("SHA-256 matches"))
@@ -80,10 +82,17 @@ def continues(message_id: int) -> Badge:
     return Badge("plain", format_html("{} #{}", _("Continues"), message_id))
 
 
+def hidden(outcome: str) -> Badge:
+    """What its reader does not see: until somebody decides, or for good."""
+    return REMOVED if outcome == DecisionKind.UPHOLD else WITHHELD
+
+
 def marks(message: Message, generation: Generation | None) -> list[Badge]:
     """What one should know of a message before reading it, but for what its receipt says."""
     found = [badge_of(generation.state)] if generation else []
-    return [*found, WITHHELD] if message.withheld_at else found
+    if message.withheld_at:
+        found.append(hidden(getattr(getattr(message, "review", None), "outcome", "")))
+    return found
 
 
 def verdict_badges(generation: Generation | None) -> list[Badge]:

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from chat import doorbell
 from chat.models import (
@@ -38,6 +39,12 @@ from chat.record.holds import is_held, is_held_for_good
 from chat.review import queue, redaction, who
 from chat.review.redaction import Passage
 
+OUTCOMES = {
+    DecisionKind.DISMISS: gettext_lazy("Dismissed"),
+    DecisionKind.UPHOLD: gettext_lazy("Removed"),
+    DecisionKind.REDACT: gettext_lazy("A passage redacted"),
+    DecisionKind.ESCALATE: gettext_lazy("Escalated"),
+}
 NEEDS_NOTE = (DecisionKind.UPHOLD, DecisionKind.REDACT, DecisionKind.ESCALATE)
 
 
@@ -186,12 +193,14 @@ def _refuse_held(held: bool) -> None:
 
 
 def in_words(decision: ReviewDecision) -> str:
-    """``Uphold and remove, proposed``."""
-    what = decision.get_kind_display()
-    if decision.confirms_id is not None:
-        form = _("%(what)s, confirmed") if decision.took_effect else _("%(what)s, declined")
-        return form % {"what": what}
-    return what if decision.took_effect else _("%(what)s, proposed") % {"what": what}
+    """``Removed`` of what took effect; ``Uphold and remove, proposed`` of what did not."""
+    if decision.took_effect:
+        kind = DecisionKind(decision.kind)
+        restored = kind == DecisionKind.DISMISS and decision.item.was_withheld
+        what = _("Restored") if restored else str(OUTCOMES[kind])
+        return what if decision.confirms_id is None else _("%(what)s, confirmed") % {"what": what}
+    form = _("%(what)s, proposed") if decision.confirms_id is None else _("%(what)s, declined")
+    return form % {"what": decision.get_kind_display()}
 
 
 def _proposed(item: ReviewItem, reviewer: User, seen: int) -> ReviewDecision:

@@ -12,6 +12,7 @@ from chat.delivery.body import stored_html
 from chat.delivery.live import thought_text
 from chat.delivery.page import calls_of
 from chat.models import (
+    ErrorKind,
     Generation,
     Message,
     ReviewDecision,
@@ -22,6 +23,7 @@ from chat.models import (
 )
 from chat.review import badges
 from chat.review.badges import Badge, badge_of
+from chat.review.decisions import in_words
 from chat.review.facts import (
     Fact,
     generation_facts,
@@ -29,11 +31,12 @@ from chat.review.facts import (
     proof,
     receipt_facts,
 )
-from chat.review.passages import MARKS_MAX, Mark, marks, source
+from chat.review.passages import MARKS_MAX, Mark, marks, merged, source
 from chat.review.scores import scores
 from chat.review.tree import Place
 
 PROPOSED_CHARS = 300
+PASSAGE_CHARS = 120
 
 
 @dataclass(slots=True)
@@ -55,7 +58,8 @@ class Entry:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     alarming: bool = False
     source: SafeString | str = ""  # the text with marked passages and tombstones
-    passages: list[Mark] = field(default_factory=list)
+    passages: list[tuple[Mark, str]] = field(default_factory=list)  # with the words themselves
+    marked: int = 0
     beside: str = ""  # what a program told the model with it: it was judged, too
     item: ReviewItem | None = None
     reasons: list[Badge] = field(default_factory=list)
@@ -69,7 +73,7 @@ class Entry:
 
     @property
     def has_more_marks(self) -> bool:
-        return len(self.passages) >= MARKS_MAX
+        return self.marked >= MARKS_MAX
 
     @property
     def proposed(self) -> list[str]:
@@ -83,6 +87,20 @@ class Entry:
     def _cut(self, start: int, end: int) -> str:
         piece = self.message.text[start:end]
         return piece if len(piece) <= PROPOSED_CHARS else f"{piece[:PROPOSED_CHARS]}…"
+
+    @property
+    def history(self) -> list[tuple[ReviewDecision, str]]:
+        return [(decision, in_words(decision)) for decision in self.decisions]
+
+    @property
+    def error(self) -> str:
+        return ErrorKind.words(self.generation.error_kind) if self.generation else ""
+
+    @property
+    def is_refused(self) -> bool:
+        """Was no model asked, because of what it would have read?"""
+        refused = self.generation is not None and self.generation.error_kind == "moderated"
+        return refused and not self.message.text
 
     @property
     def last_decision(self) -> ReviewDecision | None:
@@ -103,8 +121,10 @@ def entry_of(message: Message, place: Place, owner_name: str) -> Entry:
         {"verdict": verdict, "badge": badge_of(verdict.state), "scores": scores(verdict)}
         for verdict in sorted(message.verdicts.all(), key=lambda verdict: verdict.backend)
     ]
-    entry.passages = marks(message.verdicts.all(), len(message.text))
-    entry.source = source(message.text, entry.passages, message.redactions.all())
+    marked = marks(message.verdicts.all(), len(message.text))
+    entry.marked = len(marked)
+    entry.passages = [(mark, _words(message.text, mark)) for mark in merged(marked)]
+    entry.source = source(message.text, marked, message.redactions.all())
     entry.item = getattr(message, "review", None)
     if entry.item is not None:
         entry.decisions = list(entry.item.decisions.all())
@@ -120,6 +140,11 @@ def entry_of(message: Message, place: Place, owner_name: str) -> Entry:
     if generation is not None:
         _describe(entry, generation)
     return entry
+
+
+def _words(text: str, mark: Mark) -> str:
+    piece = text[mark.start : mark.end]
+    return piece if len(piece) <= PASSAGE_CHARS else f"{piece[:PASSAGE_CHARS]}…"
 
 
 def _body(message: Message, generation: Generation | None) -> str:
@@ -138,7 +163,9 @@ def _describe(entry: Entry, generation: Generation) -> None:
     if receipt is not None:
         entry.receipt_facts = receipt_facts(receipt)
         entry.proof = proof(receipt, message)
-        entry.marks += [badges.moderation_badge(receipt), entry.proof]
+        if not entry.is_refused:  # nothing was judged
+            entry.marks.append(badges.moderation_badge(receipt))
+        entry.marks.append(entry.proof)
         entry.alarming = receipt.verdict == VerdictState.FLAGGED or entry.proof is badges.DIFFERS
     elif not generation.is_active:
         entry.marks.append(badges.UNRECONCILED)

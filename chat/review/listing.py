@@ -175,14 +175,16 @@ def _row(
     conversation: Conversation = message.conversation
     generation = getattr(message, "generation", None)
     item: ReviewItem | None = getattr(message, "review", None)
-    marks = [badges.WITHHELD] if message.withheld_at else []
+    marks = [badges.hidden(item.outcome if item else "")] if message.withheld_at else []
     marks += [badge_of(generation.state)] if generation and generation.state != "complete" else []
     if conversation.deleted_at:
         marks.append(badges.DELETED)
     row = Row(
         message=message,
         who=name_of(conversation.owner, hidden=hidden),
-        kind=_("Reply") if message.role == Role.ASSISTANT else message.get_role_display(),
+        kind={Role.ASSISTANT: _("Reply"), Role.USER: _("Message")}.get(
+            Role(message.role), message.get_role_display()
+        ),
         title=title,
         model=generation.model if generation else "",
         marks=marks,
@@ -193,6 +195,8 @@ def _row(
         decisions = list(item.decisions.all())
         row.marks = [*badges.reasons(item), *row.marks]
         row.outcome = in_words(decisions[-1]) if decisions else ""
+        if item.state == ReviewState.CLOSED:  # its outcome says so
+            row.marks = [mark for mark in row.marks if mark != badges.REMOVED]
     row.marks += [
         Badge("warn", _("Bad reply")) for f in message.feedback.all() if f.opinion == "bad"
     ][:1]

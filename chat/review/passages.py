@@ -39,6 +39,14 @@ def marks(verdicts: Iterable[Verdict], length: int) -> list[Mark]:
     return sorted(found)[:MARKS_MAX]
 
 
+def merged(marked: Iterable[Mark]) -> list[Mark]:
+    """One of each passage, with all that is objected to in it."""
+    why: dict[tuple[int, int], list[str]] = {}
+    for start, end, category in marked:
+        why.setdefault((start, end), []).append(category)
+    return [Mark(*span, ", ".join(categories)) for span, categories in why.items()]
+
+
 def source(text: str, marked: Iterable[Mark], redactions: Iterable[Redaction]) -> SafeString:
     """The text as HTML that keeps every character of it, with its marks and tombstones."""
     marked = list(marked)

@@ -141,6 +141,7 @@ def _outline(conversation: Conversation) -> list[Any]:
             "generation__state",
             "generation__receipt__verdict",
             "review__state",
+            "review__outcome",
             is_flagged=Exists(flagged),
         )
     )
@@ -162,7 +163,7 @@ def _notable(row: Any, wrong: list[Badge]) -> list[Badge]:
     if row["is_flagged"] or row["generation__receipt__verdict"] == VerdictState.FLAGGED:
         found.append(badges.FLAGGED)
     if row["withheld_at"]:
-        found.append(badges.WITHHELD)
+        found.append(badges.hidden(row["review__outcome"]))
     if row["generation__state"] == State.FAILED:
         found.append(badges.FAILED)
     return found

@@ -111,16 +111,33 @@ def test_a_deleted_conversation_is_decided_like_any_other(flagged: Message, revi
 
 def test_who_decides_twice_is_told_so(flagged: Message, reviewer: User) -> None:
     decisions.decide(reviewer, flagged.pk, DecisionKind.UPHOLD, "Rude.")
-    with pytest.raises(Refused, match="You have decided on this already: Uphold and remove"):
+    with pytest.raises(Refused, match="You have decided on this already: Removed"):
         decisions.decide(reviewer, flagged.pk, DecisionKind.UPHOLD, "Rude.")
     assert ReviewDecision.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("dismiss", "Restored"), ("uphold", "Removed"), ("escalate", "Escalated")],
+)
+def test_what_took_effect_is_said_as_what_came_of_it(
+    kind: str, words: str, flagged: Message, reviewer: User
+) -> None:
+    decision = decisions.decide(reviewer, flagged.pk, DecisionKind(kind), "Why.")
+    assert decisions.in_words(decision) == words
+
+
+def test_nothing_is_restored_that_was_not_withheld(ada: User, reviewer: User) -> None:
+    message = reply(say(make_conversation(ada), "Hello"), "Hi.")
+    decision = decisions.decide(reviewer, message.pk, DecisionKind.DISMISS)
+    assert decisions.in_words(decision) == "Dismissed"
 
 
 def test_who_comes_second_is_told_who_was_first(
     flagged: Message, reviewer: User, second: User
 ) -> None:
     decisions.decide(reviewer, flagged.pk, DecisionKind.UPHOLD, "Rude.")
-    with pytest.raises(Refused, match=r"rita was first\. Uphold and remove"):
+    with pytest.raises(Refused, match=r"rita was first\. Removed"):
         decisions.decide(second, flagged.pk, DecisionKind.DISMISS, "Fine.")
     assert fresh(flagged).withheld_at is not None
     assert ReviewDecision.objects.count() == 1

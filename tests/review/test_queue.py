@@ -90,6 +90,22 @@ def test_each_filter_that_is_on_can_be_taken_away(desk: Client, flagged: Message
     assert "Take away Score" not in page  # which was not understood
 
 
+def test_the_search_can_be_taken_away_like_a_filter(desk: Client, flagged: Message) -> None:
+    page = desk.get("/review/", {"tab": "all", "q": "<rude>", "page": 1}).content.decode()
+    assert 'href="?tab=all" aria-label="Take away the search: &lt;rude&gt;"' in page
+
+
+def test_whose_turn_it_is_is_said(desk: Client, flagged: Message, second: User) -> None:
+    ReviewItem.objects.update(assignee=second)
+    assert "Assigned to sam" in desk.get("/review/").content.decode()
+
+
+def test_what_a_person_wrote_is_a_message(desk: Client, ada: User) -> None:
+    asked = say(make_conversation(ada), "Hm?")
+    queue.put(asked.pk, flagged=True)
+    assert f">Message #{asked.pk}<" in desk.get("/review/").content.decode()
+
+
 def test_categories_are_offered(desk: Client, flagged: Message) -> None:
     flagged.verdicts.update(hits=["hate/<b>", "harassment"])
     page = desk.get("/review/").content.decode()

@@ -182,6 +182,49 @@ class TestWhatIsShown:
         assert 'You are a <mark title="harassment">rude word</mark>, said' in shown
         assert "1 marked passage" in shown
 
+    def test_a_passage_is_counted_once_and_shown_with_all_that_is_objected_to(
+        self, desk: Client, opened: Open, flagged: Message
+    ) -> None:
+        flagged.verdicts.update(spans=[[10, 19, "harassment"], [10, 19, "hate"]])
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        assert "1 marked passage<" in shown
+        assert '<q dir="auto">rude word</q> harassment, hate' in shown
+
+    def test_of_a_question_that_was_refused_it_is_said_and_nothing_passed(
+        self, desk: Client, opened: Open, ada: User
+    ) -> None:
+        conversation = make_conversation(ada)
+        reply(say(conversation, "Rude?"), "", state="failed", error_kind="moderated")
+        shown = page(opened(desk, conversation), conversation)
+        assert "Not answered: moderation objected to what was asked." in shown
+        for nonsense in ("Moderation: Passed", "Error:", "No text."):
+            assert nonsense not in shown
+
+    def test_what_went_wrong_is_said_in_words(
+        self, desk: Client, opened: Open, labelled: Message
+    ) -> None:
+        shown = page(opened(desk, labelled.conversation), labelled.conversation)
+        assert '<strong title="timed_out">Timed out</strong>' in shown
+
+    def test_who_may_hold_it_gets_there_from_here(
+        self, desk: Client, opened: Open, flagged: Message, reviewer: User
+    ) -> None:
+        opened(desk, flagged.conversation)
+        path = f"/review/holds/?conversation={flagged.conversation_id}"
+        assert path not in page(desk, flagged.conversation)
+        grant(reviewer, who.HOLD)
+        assert path in page(desk, flagged.conversation)
+        assert f'value="{flagged.conversation_id}"' in desk.get(path).content.decode()
+
+    def test_what_was_removed_is_not_called_withheld(
+        self, desk: Client, opened: Open, flagged: Message, reviewer: User
+    ) -> None:
+        decisions.decide(reviewer, flagged.pk, DecisionKind.UPHOLD, "Rude.")
+        shown = page(opened(desk, flagged.conversation), flagged.conversation)
+        assert '<li class="badge badge-bad">Removed</li>' in shown
+        assert '<li class="badge badge-bad">Withheld</li>' not in shown
+        assert "<b>Removed</b>" in shown
+
     def test_it_says_when_not_all_is_marked(
         self, desk: Client, opened: Open, flagged: Message
     ) -> None:
@@ -276,7 +319,7 @@ class TestDeciding:
         opened(desk, flagged.conversation)
         at = f"{url(flagged.conversation)}messages/{flagged.pk}/decide"
         answer = desk.post(at, {"kind": "uphold", "note": "Rude.", "seen": 0}, follow=True)
-        assert f"Message #{flagged.pk}: Uphold and remove." in answer.content.decode()
+        assert f"Message #{flagged.pk}: Removed." in answer.content.decode()
 
     def test_who_comes_second_reads_who_was_first_and_keeps_the_note(
         self, desk: Client, opened: Open, flagged: Message, second: User
@@ -287,7 +330,7 @@ class TestDeciding:
         answer = desk.post(at, {"kind": "uphold", "note": "My own words", "seen": 0})
         assert answer.status_code == 409
         shown = answer.content.decode()
-        assert "sam was first. Dismiss and restore" in shown
+        assert "sam was first. Restored" in shown
         assert "My own words" in shown
 
     @pytest.mark.parametrize(
@@ -333,7 +376,7 @@ class TestDeciding:
         opened(desk, flagged.conversation)
         at = f"{url(flagged.conversation)}messages/{flagged.pk}/decide"
         shown = desk.post(at, {"kind": "dismiss", "seen": 0}, follow=True).content.decode()
-        said = f"Message #{flagged.pk}: Dismiss and restore."
+        said = f"Message #{flagged.pk}: Restored."
         assert shown.count(said) == 1
         assert shown.index(f'id="message-{flagged.pk}"') < shown.index(said)
         assert f'href="/review/next?after={flagged.pk}"' in shown[shown.index(said) :]
