@@ -1,11 +1,15 @@
 /* What lies over the page: the dialog, the menus, the drawer. */
 
+const BEGINS = '[aria-invalid="true"], [autofocus], input:not([type="hidden"]), button';
+
 /** The dialog opens when the server puts something into it and closes when it is emptied. */
 export function watchDialog(dialog) {
   new MutationObserver(() => {
     const filled = dialog.firstElementChild !== null;
     if (filled && !dialog.open) dialog.showModal();
     else if (!filled && dialog.open) dialog.close();
+    // A refused form takes the place of the one that had the focus.
+    if (filled && !dialog.contains(document.activeElement)) dialog.querySelector(BEGINS)?.focus();
   }).observe(dialog, { childList: true });
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();

@@ -55,7 +55,9 @@ function watchQueue() {
     const { raw } = event.detail.ctx.response;
     // A command's answer is empty.
     if (refuses(raw) || raw.status === 204) event.preventDefault();
-    if (raw.status === 204) tick();
+    if (raw.status !== 204) return;
+    said.textContent = said.dataset[event.target.value] ?? "";
+    tick();
   });
   const place = new Place();
   document.addEventListener("htmx:before:swap", () => place.remember());

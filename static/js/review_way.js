@@ -21,8 +21,10 @@ export function watchWay(queue) {
   followList(sessionStorage.getItem(KEPT_AS) ?? "");
   const begin =
     document.getElementById("refused") ??
+    document.querySelector('.field [aria-invalid="true"]') ??
     document.getElementById(window.location.hash.slice(1)) ??
-    document.querySelector(".purpose .choices input");
+    document.querySelector(".purpose .choices input") ??
+    document.querySelector(".turn-waits");
   begin?.focus({ preventScroll: begin.matches(".turn") });
 }
 

@@ -350,15 +350,17 @@ async def test_status_and_metrics_lead_to_each_other(
     await page.wait_for_url(f"**{PATH}")
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "size", [*WIDTHS.values(), {"width": 320, "height": 256}], ids=lambda size: str(size["width"])
+)
 async def test_the_page_fits_whatever_is_on_it(
-    charts: Callable[..., Awaitable[Page]], chat: Chat, width: str
+    charts: Callable[..., Awaitable[Page]], chat: Chat, size: dict[str, int]
 ) -> None:
     with closing(sqlite3.connect(chat.server.log.parent / "parley.sqlite3")) as connection:
         long = "a-vendor/" + "a-model-with-a-very-long-name-" * 4
         wide = "model = ?, prompt_tokens = 2000000000, completion_tokens = 2000000000"
         with connection:
             connection.execute(f"UPDATE chat_usage SET {wide}", [long])
-    page = await charts(viewport=WIDTHS[width])
+    page = await charts(viewport=size)
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert await page.evaluate(overflow) <= 0

@@ -16,9 +16,16 @@ from .browser import Watch
 from .chat import Chat
 from .conftest import Visit
 from .server import Person, Server
-from .test_accessibility import is_clean
+from .test_accessibility import OVERFLOW, is_clean
 from .test_moderation import FLAGGED, NOTICE
 
+SMALL = {"width": 320, "height": 256}
+UNDER_THE_BAR = """(() => {
+  const bar = document.querySelector(".review-bar");
+  const focused = document.activeElement;
+  if (bar.contains(focused) || focused.matches("body, .skip-link")) return false;
+  return focused.getBoundingClientRect().bottom <= bar.getBoundingClientRect().bottom;
+})()"""
 PARROT = f"The parrot said: Polly wants a cracker. {FLAGGED}"
 
 
@@ -84,6 +91,7 @@ async def test_a_flagged_reply_comes_live_and_is_restored_on_the_open_page(
     await expect(desk.locator("#said")).to_contain_text("to decide")
     await arrived.get_by_role("button", name="Assign to me").click()
     await expect(arrived).to_contain_text("Release")
+    await expect(desk.locator("#said")).to_have_text("Assigned to you.")
     await arrived.get_by_role("link").click()
     await open_transcript(desk)
     message = turn(desk, "Polly wants a cracker")
@@ -91,7 +99,7 @@ async def test_a_flagged_reply_comes_live_and_is_restored_on_the_open_page(
     await expect(message).to_contain_text("SHA-256 matches")
     await message.get_by_label("Note").fill("A quotation.")
     await message.get_by_role("button", name="Dismiss and restore").click()
-    await expect(desk.get_by_text("Dismiss and restore.", exact=False).first).to_be_visible()
+    await expect(desk.get_by_text("Restored.", exact=False).first).to_be_visible()
     await expect(chat.text).to_contain_text("Polly wants a cracker")  # nobody reloaded it
     await expect(chat.reply).to_contain_text("Restored after review.")
 
@@ -211,7 +219,7 @@ async def test_a_page_begins_at_its_message_and_leads_back_to_the_list(
     await turn(desk, "Once more.").get_by_role("button", name="Dismiss and restore").click()
     second = turn(desk, "Once more.")
     await expect(second).to_be_focused()
-    await expect(second.get_by_text("Dismiss and restore.")).to_be_in_viewport()
+    await expect(second.get_by_text("Restored.")).to_be_in_viewport()
     await desk.keyboard.press("n")
     first = turn(desk, "Polly wants a cracker")
     await expect(first).to_be_focused()
@@ -346,6 +354,50 @@ async def test_without_scripts_everything_can_be_done(
     message = turn(desk, "Polly wants a cracker")
     await message.get_by_role("button", name="Dismiss and restore").click()
     await expect(chat.text).to_contain_text("Polly wants a cracker")
+
+
+async def test_a_bare_address_begins_at_what_waits(chat: Chat, desk: Page) -> None:
+    await flag(chat)
+    await row(desk, chat.person.name).get_by_role("link").click()
+    await open_transcript(desk)
+    await desk.goto(desk.url.partition("?")[0])
+    await expect(turn(desk, "Polly wants a cracker")).to_be_focused()
+    # At a quarter of 1280 pixels what gets the focus is not under the bar.
+    await desk.set_viewport_size(SMALL)
+    await desk.evaluate("document.querySelector('.overview').scrollIntoView()")
+    await desk.keyboard.press("k")
+    for _step in range(12):
+        await desk.keyboard.press("Shift+Tab")
+        assert not await desk.evaluate(UNDER_THE_BAR)
+    assert await desk.evaluate(OVERFLOW) <= 0
+
+
+async def test_the_queue_at_four_times_its_size(chat: Chat, desk: Page) -> None:
+    for number in range(4):
+        await flag(chat, f"Be rude {number}")
+    await desk.goto(f"/review/?tab=escalated&user={chat.person.name}")
+    await desk.set_viewport_size(SMALL)
+    assert await desk.evaluate(OVERFLOW) <= 0
+    for name in ("open", "escalated", "all"):
+        right = "(tab) => tab.getBoundingClientRect().right"
+        assert await desk.locator(f"#tab-{name}").evaluate(right) <= SMALL["width"], name
+    await desk.goto(f"/review/?tab=open&user={chat.person.name}")
+    await desk.keyboard.press("End")
+    for _step in range(4):
+        await desk.keyboard.press("k")
+        assert not await desk.evaluate(UNDER_THE_BAR)
+    await desk.get_by_role("button", name="Keys").click()
+    await expect(desk.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+async def test_a_refused_report_keeps_the_focus(chat: Chat, watch: Watch) -> None:
+    watch.allow("status of 422")
+    await chat.ask("Be nice", reply("Gladly."))
+    await chat.reconciled()
+    await chat.reply.get_by_role("button", name="Report").click()
+    await chat.dialog.get_by_role("button", name="Report").click()
+    await expect(chat.dialog.get_by_role("alert")).to_be_visible()
+    await expect(chat.dialog.get_by_role("radio").first).to_be_focused()
 
 
 async def test_accessible_at_both_widths_and_in_both_themes(chat: Chat, desk: Page) -> None:
