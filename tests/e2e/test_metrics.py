@@ -108,9 +108,14 @@ async def test_it_reaches_the_ledger(chat: Chat) -> None:
     (row,) = await perceived(chat)
     await chat.reconciled()
     database = chat.server.log.parent / "parley.sqlite3"
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        query = "SELECT count(*) FROM chat_usage WHERE ttft_perceived_ms = ?"
-        assert connection.execute(query, [row["ttft_perceived_ms"]]).fetchone() == (1,)
+
+    def is_entered() -> bool:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            query = "SELECT count(*) FROM chat_usage WHERE ttft_perceived_ms = ?"
+            found: tuple[int] = connection.execute(query, [row["ttft_perceived_ms"]]).fetchone()
+            return found == (1,)
+
+    await chat.provider.eventually(is_entered)
 
 
 async def test_regenerated_edited_and_continued_replies_are_measured_too(chat: Chat) -> None:
